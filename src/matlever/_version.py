@@ -1,0 +1,3 @@
+"""The version of matlever."""
+
+__version__ = "0.1.0"
