@@ -1,1 +1,5 @@
-"""(written at integration)"""
+"""Tables of experiments: reading, checking, augmenting, modelling, simulating, editing."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,5 @@
-"""(written at integration)"""
+"""Training of many small networks at once."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,243 @@
+"""The commands. Heavy libraries are imported inside them, so that ``--help`` stays quick."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from matlever._version import __version__
+from matlever.cli.errors import guarded, printable
+from matlever.cli.options import reading_options, study_options, table_options
+from matlever.exceptions import SettingsError
+
+__all__ = ["main"]
+
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(context_settings=_CONTEXT)
+@click.version_option(__version__, prog_name="matlever")
+def main() -> None:
+    """From expensive materials data to a prediction with honest uncertainty, and to advice.
+
+    Start with `matlever study runs.csv --target COLUMN`, or `matlever study example:fullerenes`.
+    """
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that were given on the command line."""
+    return {key: value for key, value in options.items() if value not in (None, ())}
+
+
+@main.command()
+@click.argument("file")
+@table_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
+@guarded
+def check(file: str, as_json: bool, **options: Any) -> None:
+    """Check the table FILE and say what a study would use; writes nothing.
+
+    FILE is CSV, TSV, XLSX or Parquet, a study.toml, or example:NAME.
+    """
+    from matlever.study import read_study_table, study_settings
+
+    table = read_study_table(study_settings(file, **_given(options)))
+    if as_json:
+        _print_json(table.to_dict())
+        return
+    from matlever.cli.tables import print_table_check
+
+    print_table_check(table)
+
+
+@main.command()
+@click.argument("file")
+@table_options
+@study_options
+@click.option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    help="Folder for everything the study writes; default: NAME-study.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress display.")
+@guarded
+def study(file: str, out: Path | None, as_json: bool, quiet: bool, **options: Any) -> None:
+    """Validate, fit and explain a model of the table FILE, and write a report.
+
+    An interrupted study goes on where it stopped when the same command is given again.
+    """
+    from matlever.cli.console import progress_display
+
+    with progress_display(quiet) as progress:
+        from matlever.report import write_report
+        from matlever.study import run_study
+
+        done = run_study(file, out=out, progress=progress, **_given(options))
+        write_report(dict(done.results), done.folder / "report.html")
+    if as_json:
+        _print_json(done.results)
+        return
+    from matlever.cli.tables import print_study
+
+    print_study(done)
+
+
+@main.command()
+@click.argument("study_folder", metavar="STUDY", type=click.Path(path_type=Path))
+@click.argument("file")
+@click.option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    help="CSV file to write; default: print a table.",
+)
+@click.option("--level", type=float, help="Nominal coverage of the intervals.")
+@reading_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
+@guarded
+def predict(
+    study_folder: Path,
+    file: str,
+    out: Path | None,
+    level: float | None,
+    as_json: bool,
+    **reading: Any,
+) -> None:
+    """Predict the rows of FILE with the model of a finished STUDY, with intervals.
+
+    FILE has the study's input columns; settings beyond all data the model has seen are flagged.
+    """
+    from matlever.storage import write_text
+    from matlever.study import load_study
+    from matlever.tables import read_rows
+
+    if level is not None and not 0 < level < 1:
+        raise SettingsError(f"--level must lie between 0 and 1, not {level}.")
+    model = load_study(study_folder).model
+    rows = read_rows(file, model.inputs, **reading)
+    found = model.predict_table(rows, level)
+    for note in ("ignored", "unseen"):
+        if rows.attrs.get(note):
+            click.echo(f"note: {note}: {printable(str(rows.attrs[note]))}", err=True)
+    if as_json:
+        records = json.loads(found.rename_axis("row").reset_index().to_json(orient="records"))
+        _print_json(records)
+    elif out is not None:
+        both = rows.join(found, rsuffix=" predicted")
+        write_text(out, both.rename_axis("row").reset_index().to_csv(index=False))
+        click.echo(f"{len(both)} predictions in {out}")
+    else:
+        from matlever.cli.tables import print_predictions
+
+        print_predictions(found, model)
+
+
+@main.command()
+@click.argument("study_folder", metavar="STUDY", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    help="HTML file to write; default: STUDY/report.html.",
+)
+@guarded
+def report(study_folder: Path, out: Path | None) -> None:
+    """Write the report of a finished STUDY again."""
+    from matlever.report import write_report
+    from matlever.study import load_study
+
+    done = load_study(study_folder)
+    path = write_report(dict(done.results), out or done.folder / "report.html")
+    click.echo(str(path))
+
+
+@main.command()
+@click.argument("work", type=click.Choice(["nanorods"]))
+@click.option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    help="Folder to write to; default: WORK-reproduction.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress display.")
+@guarded
+def reproduce(work: str, out: Path | None, seed: int, as_json: bool, quiet: bool) -> None:
+    """Print a published work's figures beside ours.
+
+    nanorods: Table 1 of the seeded-growth nanorod paper (28 samples, SMOTE-REG, dense networks), on
+    simulated recipes, by the paper's protocol and by a leakage-free one.
+    """
+    from matlever.cli.console import progress_display
+
+    folder = out or Path(f"{work}-reproduction")
+    with progress_display(quiet) as progress:
+        from matlever.report import write_reproduction
+        from matlever.study import reproduce_nanorods
+
+        found = reproduce_nanorods(folder, seed=seed, progress=progress)
+        path = write_reproduction(found, folder / "report.html")
+    if as_json:
+        _print_json(found)
+        return
+    from matlever.cli.tables import print_reproduction
+
+    print_reproduction(found)
+    click.echo(f"Report: {path}")
+
+
+@main.command()
+@click.argument("what", type=click.Choice(["nanorods"]))
+@click.option(
+    "--out", "-o", type=click.Path(path_type=Path), required=True, help="CSV file to write."
+)
+@click.option(
+    "--rows",
+    type=click.IntRange(2, 100_000),
+    default=28,
+    show_default=True,
+    help="Number of recipes.",
+)
+@click.option(
+    "--noise",
+    type=click.FloatRange(0, 1),
+    default=0.03,
+    show_default=True,
+    help="Relative noise of a measurement.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
+@guarded
+def simulate(what: str, out: Path, rows: int, noise: float, seed: int) -> None:
+    """Write SIMULATED data with a known truth, to try things on.
+
+    nanorods: seeded growth of CdSe/CdS nanorods; three settings, length, width and aspect ratio.
+    """
+    from matlever.storage import write_text
+    from matlever.tables import simulate_nanorods
+
+    frame = simulate_nanorods(rows, noise=noise, random_state=seed)
+    write_text(out, frame.to_csv(index=False))
+    click.echo(f"{len(frame)} simulated {what} recipes in {out}")
+
+
+@main.command()
+@guarded
+def examples() -> None:
+    """List the packaged tables, with what they are and whom to cite."""
+    from matlever.tables import example_info, example_names
+
+    for name in example_names():
+        info = example_info(name)
+        click.echo(f"example:{name}\n  {info['description']}\n  cite: {info['citation']}")
+
+
+def _print_json(value: Any) -> None:
+    json.dump(value, sys.stdout, indent=1, allow_nan=False, ensure_ascii=False)
+    sys.stdout.write("\n")

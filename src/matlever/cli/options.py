@@ -1,0 +1,90 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+__all__ = ["reading_options", "study_options", "table_options"]
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def _together(*options: Decorator) -> Decorator:
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+reading_options = _together(
+    click.option("--decimal", type=click.Choice([".", ","]), help="Decimal mark; default: found."),
+    click.option("--delimiter", help="Character between columns; default: found."),
+    click.option("--sheet", help="Sheet of a workbook; default: the first."),
+    click.option("--encoding", help="Text encoding; default: UTF-8."),
+)
+"""How to read a file."""
+
+table_options = _together(
+    click.option(
+        "--target",
+        "-t",
+        "targets",
+        multiple=True,
+        metavar="COLUMN",
+        help="Column to predict; may be given several times.",
+    ),
+    click.option(
+        "--group",
+        "-g",
+        metavar="COLUMN",
+        help="Column whose values (papers, batches) are held out whole.",
+    ),
+    click.option(
+        "--input",
+        "-i",
+        "inputs",
+        multiple=True,
+        metavar="COLUMN",
+        help="Column to predict from; default: all others.",
+    ),
+    click.option(
+        "--ignore",
+        "-x",
+        multiple=True,
+        metavar="COLUMN",
+        help="Column to leave out; may be given several times.",
+    ),
+    click.option(
+        "--missing",
+        type=click.Choice(["drop", "impute"]),
+        help="Rows that miss an input: leave out (default) or fill inside each fold.",
+    ),
+    reading_options,
+)
+"""What a table holds and how to read it."""
+
+study_options = _together(
+    click.option("--folds", type=int, help="Folds of the cross-validation; default 10."),
+    click.option("--repeats", type=int, help="Its repeats; default: more for smaller tables."),
+    click.option("--level", type=float, help="Nominal coverage of the intervals; default 0.9."),
+    click.option(
+        "--log-targets",
+        type=click.Choice(["auto", "never", "always"]),
+        help="Model targets on a logarithmic scale; default auto.",
+    ),
+    click.option(
+        "--three-numbers/--no-three-numbers",
+        "three_numbers",
+        default=None,
+        help="Run the paper's protocol, also on permuted targets (default: yes).",
+    ),
+    click.option("--seed", type=int, help="Seed of everything random; default 0."),
+    click.option("--jobs", "-j", type=int, help="Threads; default: one per core."),
+    click.option("--device", help="Torch device; default cpu."),
+)
+"""How a study validates and where it runs."""

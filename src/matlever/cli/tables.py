@@ -1,0 +1,138 @@
+"""Results on a terminal: what was checked, what a study found, predictions, a reproduction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.table import Table as RichTable
+
+from matlever.cli.console import standard_output
+from matlever.cli.errors import printable
+from matlever.study.words import number, score_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from matlever.study import Study, StudyModel
+    from matlever.tables import Table
+
+__all__ = ["print_predictions", "print_reproduction", "print_study", "print_table_check"]
+
+_MAX_ROWS = 30
+
+
+def _grid(*headers: str) -> RichTable:
+    grid = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for position, header in enumerate(headers):
+        grid.add_column(header, justify="left" if position == 0 else "right", overflow="fold")
+    return grid
+
+
+def print_table_check(table: Table) -> None:
+    """Print what a study would use of a checked table."""
+    out = standard_output()
+    data = table.to_dict()
+    out.print(
+        f"{printable(data['file'])}: {data['rows_read']} rows read, {data['rows_used']} usable."
+    )
+    grid = _grid("column", "unit", "kind", "role", "from", "to", "different", "missing")
+    for column in data["columns"]:
+        levels = column["levels"] or []
+        span = (
+            (printable(", ".join(levels[:4]) + (" …" if len(levels) > 4 else "")), "")
+            if levels
+            else (number(column["lower"]), number(column["upper"]))
+        )
+        grid.add_row(
+            printable(column["name"]),
+            printable(column["unit"] or ""),
+            column["kind"],
+            column["role"],
+            *span,
+            str(column["n_distinct"]),
+            str(column["n_missing"]),
+        )
+    out.print(grid)
+    for change in data["changes"]:
+        out.print(f"changed: {printable(change['what'])} ({change['count']})")
+    for warning in data["warnings"]:
+        out.print(f"warning: {printable(warning)}")
+    out.print("No fault found.")
+
+
+def print_study(study: Study) -> None:
+    """Print what a study found and where it lies."""
+    out = standard_output()
+    results = study.results
+    if results["data"]["simulated"]:
+        out.print("SIMULATED DATA")
+    for target in results["targets"]:
+        both = target["protocols"]["random"] is not None
+        label = f"{target['name']} ({target['unit']})" if target["unit"] else target["name"]
+        out.print(f"\n{printable(label)}: {target['protocols']['honest']['text']}")
+        headers = ["R² ± spread", "R² random folds"] if both else ["R² ± spread"]
+        grid = _grid("model", *headers, "RMSE", "MAE")
+        for entry in target["scores"]:
+            scores = [score_text(entry["honest"]["r2"])]
+            if both:
+                scores.append(score_text(entry["random"]["r2"]))
+            grid.add_row(
+                entry["model"],
+                *scores,
+                number(entry["honest"]["rmse"]["mean"]),
+                number(entry["honest"]["mae"]["mean"]),
+            )
+        out.print(grid)
+        check = target["three_numbers"]
+        if check:
+            out.print(
+                "Three numbers: paper's protocol R² "
+                f"{number(check['paper_r2'], 2)}, honest R² {number(check['honest_r2'], 2)}, "
+                f"paper's protocol on permuted targets R² {number(check['permuted_r2'], 2)}."
+            )
+    out.print("")
+    for sentence in results["summary"]["sentences"]:
+        out.print(printable(sentence))
+    out.print(f"\nReport: {study.folder / 'report.html'}")
+
+
+def print_predictions(found: pd.DataFrame, model: StudyModel) -> None:
+    """Print predictions with their intervals."""
+    out = standard_output()
+    names = [printable(column.label) for column in model.targets]
+    grid = _grid("row", *names, "outside the data")
+    for row, values in found.head(_MAX_ROWS).iterrows():
+        cells = [
+            f"{number(values[c.name])} [{number(values[f'{c.name} lower'])}, "
+            f"{number(values[f'{c.name} upper'])}]"
+            for c in model.targets
+        ]
+        grid.add_row(str(row), *cells, printable(values["outside"]))
+    out.print(grid)
+    if len(found) > _MAX_ROWS:
+        out.print(f"... and {len(found) - _MAX_ROWS} more rows; --out FILE.csv writes all of them.")
+
+
+def print_reproduction(found: Mapping[str, Any]) -> None:
+    """Print a paper's table beside ours."""
+    out = standard_output()
+    out.print(found["title"])
+    out.print(found["statement"])
+    grid = _grid("rows, target", "", "paper", "ours, paper's protocol", "ours, leakage-free")
+    for entry in found["table"]:
+        grid.add_row(
+            f"{entry['rows']}, {entry['target']}",
+            entry["metric"],
+            _with_sd(entry["paper"], entry["paper_sd"]),
+            _with_sd(entry["ours_paper_protocol"], entry["ours_paper_protocol_sd"]),
+            _with_sd(entry["ours_honest"], entry["ours_honest_sd"]),
+        )
+    out.print(grid)
+    for sentence in found["sentences"]:
+        out.print(sentence)
+
+
+def _with_sd(value: float | None, sd: float | None) -> str:
+    return number(value) if sd is None else f"{number(value)} ± {number(sd, 2)}"

@@ -1,0 +1,265 @@
+"""The curves of a sweep, as table, small multiples and JSON."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matlever.exceptions import SettingsError
+from matlever.explanation._words import number, plain
+from matlever.knobs import Knob
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Sweep", "Sweeps"]
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """Predictions of n samples with one knob at v values.
+
+    Attributes
+    ----------
+    knob : Knob
+        The knob that was turned.
+    values : ndarray of shape (v,)
+        Its values, ascending (indices of levels when categorical).
+    individual : ndarray of shape (n, v[, t])
+        One curve per sample; NaN where a mixture has no room for the value.
+    mean : ndarray of shape (v[, t])
+        Mean of the curves.
+    lower, upper : ndarray of shape (v[, t]) or None
+        Means of the prediction limits of the samples.
+    inside : ndarray of shape (v,)
+        Share of the samples whose turned setting is near known ones (see `DataRegion`).
+    reached : ndarray of shape (v,)
+        Share of the samples for which the value is feasible.
+    data : ndarray
+        Values of the knob in the known samples.
+    n_calls : int
+        Samples the predictor was asked about.
+    """
+
+    knob: Knob
+    values: Array
+    individual: Array
+    mean: Array
+    lower: Array | None
+    upper: Array | None
+    inside: Array
+    reached: Array
+    data: Array
+    n_calls: int
+
+    def show(self, position: int) -> str:
+        """Return the value at one position as text with its unit, or the name of its level."""
+        value: float = self.values[position]
+        return self.knob.show(value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the sweep of one target as plain JSON values."""
+        knob = self.knob
+        return {
+            "knob": knob.name,
+            "unit": knob.unit,
+            "kind": knob.kind,
+            "values": plain(self.values),
+            "levels": list(map(str, knob.levels)) if knob.kind == "categorical" else None,
+            "mean": plain(self.mean),
+            "lower": None if self.lower is None else plain(self.lower),
+            "upper": None if self.upper is None else plain(self.upper),
+            "individual": plain(self.individual),
+            "inside": plain(self.inside),
+            "data": plain(self.data),
+        }
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw individual curves, mean and interval of one target, and return the axes."""
+        if ax is None:
+            from matplotlib import pyplot as plt
+
+            _, ax = plt.subplots(layout="constrained")
+        ax.plot(self.values, self.individual.T, color="0.6", alpha=0.35, linewidth=0.7)
+        if self.lower is not None and self.upper is not None:
+            ax.fill_between(self.values, self.lower, self.upper, alpha=0.2, linewidth=0)
+        marker = "o" if self.knob.kind in ("categorical", "integer", "grid") else None
+        ax.plot(self.values, self.mean, linewidth=2, marker=marker)
+        if self.knob.kind == "categorical":
+            names = [str(level).replace("$", r"\$") for level in self.knob.levels]
+            ax.set_xticks(np.arange(len(names)), labels=names, rotation=35, ha="right")
+        else:
+            ax.plot(self.data, np.zeros(len(self.data)), "|", transform=ax.get_xaxis_transform())
+        ax.set_xlabel(self.knob.label.replace("$", r"\$"))
+        return ax
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Sweeps:
+    """One sweep per knob, for one target or several.
+
+    Attributes
+    ----------
+    sweeps : tuple of Sweep
+        In the order of the knobs.
+    targets : tuple of str or None
+        Names of the targets.
+    """
+
+    sweeps: tuple[Sweep, ...]
+    targets: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        count = self.n_targets or 1
+        if self.targets is not None and len(self.targets) != count:
+            raise SettingsError(f"{len(self.targets)} names of targets for {count} predicted ones.")
+
+    def __iter__(self) -> Iterator[Sweep]:
+        return iter(self.sweeps)
+
+    def __len__(self) -> int:
+        return len(self.sweeps)
+
+    def __getitem__(self, knob: str) -> Sweep:
+        for one in self.sweeps:
+            if one.knob.name == knob:
+                return one
+        raise KeyError(f"no sweep of {knob!r}; there are {[s.knob.name for s in self.sweeps]}")
+
+    @property
+    def n_targets(self) -> int | None:
+        """Number of targets; None when the predictor returned one-dimensional predictions."""
+        curves = self.sweeps[0].individual
+        return None if curves.ndim == 2 else int(curves.shape[2])
+
+    @property
+    def n_calls(self) -> int:
+        """Samples the predictor was asked about."""
+        return sum(one.n_calls for one in self.sweeps)
+
+    def for_target(self, target: int | str) -> Sweeps:
+        """Return the sweeps of one target, by position or by name.
+
+        Raises
+        ------
+        SettingsError
+            If there is no such target.
+        """
+        names = self.targets or ()
+        if isinstance(target, str) and target not in names:
+            raise SettingsError(f"There is no target {target!r}; there are {list(names)}.")
+        t = names.index(target) if isinstance(target, str) else target
+        if not 0 <= t < (self.n_targets or 1):
+            raise SettingsError(f"There is no target {t}; there are {self.n_targets or 1}.")
+        if self.n_targets is None:
+            return self
+        return Sweeps(
+            tuple(
+                replace(
+                    one,
+                    individual=one.individual[..., t],
+                    mean=one.mean[..., t],
+                    lower=None if one.lower is None else one.lower[..., t],
+                    upper=None if one.upper is None else one.upper[..., t],
+                )
+                for one in self.sweeps
+            ),
+            (names[t],) if names else None,
+        )
+
+    def _only(self) -> Sweeps:
+        if self.n_targets in (None, 1):
+            return self.for_target(0)
+        raise SettingsError(
+            f"There are {self.n_targets} targets: choose one with .for_target(name or position)."
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one line per knob and value (one target)."""
+        import pandas as pd
+
+        frames = [
+            pd.DataFrame(
+                {
+                    "knob": one.knob.name,
+                    "unit": one.knob.unit,
+                    "value": plain(one.values)
+                    if one.knob.kind != "categorical"
+                    else [one.show(i) for i in range(len(one.mean))],
+                    "mean": one.mean,
+                    "lower": np.nan if one.lower is None else one.lower,
+                    "upper": np.nan if one.upper is None else one.upper,
+                    "inside": one.inside,
+                    "reached": one.reached,
+                }
+            )
+            for one in self._only()
+        ]
+        return pd.concat(frames, ignore_index=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the sweeps of one target as plain JSON values: ``{"sweeps": [...]}``.
+
+        Raises
+        ------
+        SettingsError
+            If there are several targets; use `for_target` first.
+        """
+        return {"sweeps": [one.to_dict() for one in self._only()]}
+
+    def plot(self, axes: Any = None) -> Any:
+        """Draw small multiples of one target, one per knob, and return the axes.
+
+        Parameters
+        ----------
+        axes : sequence of matplotlib axes or None, default=None
+            One per knob; None makes a new figure.
+        """
+        sweeps = self._only()
+        if axes is None:
+            from matplotlib import pyplot as plt
+
+            columns = min(3, len(sweeps))
+            lines = -(-len(sweeps) // columns)
+            figure, grid = plt.subplots(
+                lines,
+                columns,
+                figsize=(3.2 * columns, 2.6 * lines),
+                sharey=True,
+                squeeze=False,
+                layout="constrained",
+            )
+            axes = grid.ravel()[: len(sweeps)]
+            for empty in grid.ravel()[len(sweeps) :]:
+                empty.set_visible(False)
+            label = sweeps.targets[0] if sweeps.targets else "prediction"
+            figure.supylabel(label.replace("$", r"\$"))
+        for ax, one in zip(axes, sweeps, strict=False):
+            one.plot(ax)
+        return axes
+
+    def __repr__(self) -> str:
+        lines = [f"Sweeps of {len(self)} knobs, {len(self.sweeps[0].individual)} samples"]
+        for position in range(self.n_targets or 1):
+            if self.targets:
+                lines.append(self.targets[position])
+            for one in self.for_target(position):
+                if not np.isfinite(one.mean).any():
+                    continue
+                low, high = int(np.nanargmin(one.mean)), int(np.nanargmax(one.mean))
+                lines.append(
+                    f"  {one.knob.name}: {number(one.mean[low])} at "
+                    f"{one.show(low)}, {number(one.mean[high])} at "
+                    f"{one.show(high)}"
+                )
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(repr(self))}</pre>"

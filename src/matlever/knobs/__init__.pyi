@@ -1,0 +1,10 @@
+from .evaluate import evaluate_settings as evaluate_settings
+from .evaluate import predict_settings as predict_settings
+from .knob import Knob as Knob
+from .knob import KnobKind as KnobKind
+from .knob import Mixture as Mixture
+from .protocols import Editor as Editor
+from .protocols import Predictor as Predictor
+from .region import DataRegion as DataRegion
+from .space import ActiveLimit as ActiveLimit
+from .space import KnobSpace as KnobSpace

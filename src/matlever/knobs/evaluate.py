@@ -1,0 +1,115 @@
+"""The one gate between settings and a predictor: feasible, rendered in batches, counted.
+
+Every explanation and recommendation asks its questions through this module, so that no sample that
+violates a limit is ever shown to a predictor, whatever the method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matlever.exceptions import DataError, SettingsError
+from matlever.knobs.protocols import Editor, Predictor
+
+__all__ = ["evaluate_settings", "predict_settings", "take"]
+
+
+def take(samples: Any, start: int, stop: int) -> Any:
+    """Take samples ``start:stop`` of a frame (by position), an array or a sequence."""
+    return samples.iloc[start:stop] if hasattr(samples, "iloc") else samples[start:stop]
+
+
+def evaluate_settings(
+    function: Callable[[Any], Any],
+    editor: Editor,
+    samples: Any,
+    values: NDArray[np.float64],
+    *,
+    batch_rows: int = 200_000,
+) -> NDArray[np.float64]:
+    """Value of a function of samples at r settings of each of n samples.
+
+    Parameters
+    ----------
+    function : callable
+        Takes m rendered samples, returns an array of shape (m, ...).
+    editor : Editor
+        Renders the settings.
+    samples : n samples
+        What the editor takes.
+    values : ndarray of shape (n, r, k)
+        Feasible settings.
+    batch_rows : int, default=200_000
+        At most so many rendered samples go into one call.
+
+    Returns
+    -------
+    result : ndarray of shape (n, r, ...)
+
+    Raises
+    ------
+    DataError
+        If a setting is not feasible (nothing is rendered then), or the function returns values of
+        another length or that are not finite.
+    """
+    if batch_rows < 1:
+        raise SettingsError(f"batch_rows={batch_rows} must be 1 or more.")
+    n, r, _ = values.shape
+    feasible = editor.space.is_feasible(values)
+    if not feasible.all():
+        first = values[~feasible][:1]
+        raise DataError(
+            f"{int((~feasible).sum())} settings are not feasible and were not rendered; the first: "
+            + "; ".join(editor.space.violations(first)[0])
+        )
+    rows, columns = max(1, batch_rows // max(r, 1)), min(r, batch_rows)
+    found = []
+    for start in range(0, n, rows):
+        some = take(samples, start, min(start + rows, n))
+        chunk = [
+            _call(function, editor, some, values[start : start + rows, a : a + columns])
+            for a in range(0, r, columns)
+        ]
+        found.append(chunk[0] if len(chunk) == 1 else np.concatenate(chunk, axis=1))
+    return np.concatenate(found, axis=0)
+
+
+def _call(
+    function: Callable[[Any], Any], editor: Editor, samples: Any, values: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    n, r, _ = values.shape
+    result = np.asarray(function(editor.render(samples, values)), dtype=float)
+    if result.shape[:1] != (n * r,):
+        raise DataError(f"The predictor returned shape {result.shape} for {n * r} samples.")
+    if np.isnan(result).any():
+        raise DataError("The predictor returned NaN for a feasible sample.")
+    return result.reshape(n, r, *result.shape[1:])
+
+
+def predict_settings(
+    predictor: Predictor,
+    editor: Editor,
+    samples: Any,
+    values: NDArray[np.float64],
+    *,
+    batch_rows: int = 200_000,
+) -> NDArray[np.float64]:
+    """Predictions at r settings of each of n samples, of shape (n, r) or (n, r, t).
+
+    Parameters
+    ----------
+    predictor : Predictor
+        Anything with ``predict``.
+    editor, samples, values, batch_rows
+        As in `evaluate_settings`.
+
+    Raises
+    ------
+    DataError
+        As in `evaluate_settings`.
+    """
+    return evaluate_settings(predictor.predict, editor, samples, values, batch_rows=batch_rows)

@@ -1,0 +1,50 @@
+"""The two seams every explanation and recommendation is written against."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matlever.knobs.space import KnobSpace
+
+__all__ = ["Editor", "Predictor"]
+
+
+@runtime_checkable
+class Predictor(Protocol):
+    """Anything that predicts numbers for samples, as every scikit-learn regressor does."""
+
+    def predict(self, X: Any) -> Any:
+        """Return predictions of shape (n,) or (n, t) for n samples."""
+        ...
+
+
+@runtime_checkable
+class Editor(Protocol):
+    """Turns settings of knobs into hypothetical samples of one kind of data.
+
+    Attributes
+    ----------
+    space : KnobSpace
+        The k knobs that can be turned, and their limits.
+    """
+
+    space: KnobSpace
+
+    def values(self, samples: Any) -> NDArray[np.float64]:
+        """Return where each of n samples stands, of shape (n, k)."""
+        ...
+
+    def render(self, samples: Any, values: NDArray[np.float64]) -> Any:
+        """Return n * r samples: sample i with its knobs at ``values[i, 0]``, ``values[i, 1]``, ...
+
+        Parameters
+        ----------
+        samples : n samples
+            The samples the new ones are made from; what is not a knob is taken over.
+        values : ndarray of shape (n, r, k)
+            Feasible settings.
+        """
+        ...

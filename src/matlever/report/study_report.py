@@ -1,0 +1,94 @@
+"""The report of a study: one offline HTML file, written from the results document alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from matlever.exceptions import StudyError
+from matlever.report._text import plain, text
+from matlever.report._values import flag, pick, records, string
+from matlever.report.data_section import data_section
+from matlever.report.knobs_part import sweeps_part, weights_part
+from matlever.report.overview import anchor, overview, target_label
+from matlever.report.page import page
+from matlever.report.record import record_section
+from matlever.report.scores import prediction_part, worst_rows
+from matlever.storage import write_text
+
+__all__ = ["RESULTS_SCHEMA", "render_report", "write_report"]
+
+RESULTS_SCHEMA = "matlever-results/1"
+_SIMULATED = (
+    "These rows come from a simulation, not from a laboratory. Nothing here is a finding about a "
+    "real material."
+)
+
+
+def render_report(results: Mapping[str, Any]) -> str:
+    """Return the report of a study as one HTML document.
+
+    Parameters
+    ----------
+    results : mapping
+        Plain JSON values of schema ``matlever-results/1`` (``docs/results.md``). Values may be
+        null or missing; every string is escaped.
+
+    Returns
+    -------
+    html : str
+        A page that loads nothing: styles, figures (inline SVG) and a small script are inside.
+
+    Raises
+    ------
+    StudyError
+        If `results` does not say that it follows this schema.
+    """
+    check_schema(results, RESULTS_SCHEMA)
+    targets = records(results.get("targets"))
+    nav = [("found", "What was found"), ("data", "The data")]
+    nav += [(anchor(place), plain(target_label(t), 40)) for place, t in enumerate(targets)]
+    nav.append(("record", "How it was made"))
+    body = (
+        overview(results, targets)
+        + data_section(results)
+        + "".join(_target_section(target, place) for place, target in enumerate(targets))
+        + record_section(results)
+    )
+    title = plain(string(results.get("title")), 100) or "Study"
+    return page(
+        f"{title} – matlever",
+        body,
+        nav=nav,
+        simulated=_SIMULATED if flag(pick(results, "data", "simulated")) else None,
+        version=string(results.get("matlever_version")),
+    )
+
+
+def write_report(results: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
+    """Write :func:`render_report` to `path`; the file appears whole or not at all."""
+    return write_text(path, render_report(results))
+
+
+def check_schema(document: object, schema: str) -> None:
+    """Refuse a document that does not name `schema`."""
+    found = pick(document, "schema")
+    if found != schema:
+        raise StudyError(
+            f"The results have schema {plain(string(found), 60)!r}; this version of matlever "
+            f"reports {schema!r}. Run the study again, or use the version that wrote them."
+        )
+
+
+def _target_section(target: Mapping[str, Any], place: int) -> str:
+    uid = f"t{place + 1}"
+    return (
+        f'<section class="target" id="{anchor(place)}"><h2>{text(target_label(target), 160)}</h2>'
+        + prediction_part(target, uid)
+        + weights_part(target)
+        + sweeps_part(target, uid)
+        + worst_rows(target)
+        + "</section>"
+    )

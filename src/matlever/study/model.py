@@ -1,0 +1,176 @@
+"""The fitted models of a study, one per target, with their intervals, as one thing to keep."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from matlever.exceptions import ModelFileError, SettingsError
+from matlever.storage import State, read_model, write_model
+from matlever.tables import Column
+from matlever.tables.models import restore
+from matlever.validation import CrossConformalRegressor
+
+__all__ = ["StudyModel"]
+
+_KIND = "StudyModel"
+
+
+class StudyModel:
+    """Predicts every target of a study, with intervals, from the inputs of its table.
+
+    Parameters
+    ----------
+    inputs : sequence of Column
+        The inputs, with the limits and levels seen in the data.
+    targets : sequence of Column
+        The targets, in the order of `predictors`.
+    predictors : mapping of str to CrossConformalRegressor
+        Fitted predictor of each target.
+    level : float
+        Nominal coverage of the intervals unless another is asked for.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[Column],
+        targets: Sequence[Column],
+        predictors: Mapping[str, CrossConformalRegressor],
+        level: float = 0.9,
+    ) -> None:
+        self.inputs = tuple(inputs)
+        self.targets = tuple(targets)
+        self.predictors = dict(predictors)
+        self.level = level
+
+    def __repr__(self) -> str:
+        names = ", ".join(column.name for column in self.inputs)
+        return f"StudyModel({names} -> {', '.join(self.predictors)})"
+
+    def predict(self, X: pd.DataFrame) -> NDArray[np.float64]:
+        """Return predictions.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n_rows, n_inputs)
+            Columns named as the study's inputs; further columns are ignored.
+
+        Returns
+        -------
+        prediction : ndarray of shape (n_rows, n_targets)
+            In each target's unit.
+
+        Raises
+        ------
+        SettingsError
+            If an input is missing from `X`.
+        """
+        chosen = self._chosen(X)
+        return np.column_stack([p.predict(chosen) for p in self.predictors.values()])
+
+    def predict_table(self, X: pd.DataFrame, level: float | None = None) -> pd.DataFrame:
+        """Return predictions, intervals and warnings, a row for each row of `X`.
+
+        Columns are, for each target, its name, ``NAME lower`` and ``NAME upper`` (NaN where there
+        were too few rows for an interval), and ``outside``: the inputs whose value lies beyond all
+        data the model has seen, so that the prediction is that of the nearest seen value.
+        """
+        chosen = self._chosen(X)
+        nominal = self.level if level is None else level
+        columns: dict[str, Any] = {}
+        for name, predictor in self.predictors.items():
+            lower, upper = predictor.predict_interval(chosen, level=nominal)
+            columns[name] = predictor.predict(chosen)
+            columns[f"{name} lower"] = np.where(np.isfinite(lower), lower, np.nan)
+            columns[f"{name} upper"] = np.where(np.isfinite(upper), upper, np.nan)
+        columns["outside"] = self.outside(chosen)
+        return pd.DataFrame(columns, index=X.index)
+
+    def outside(self, X: pd.DataFrame) -> list[str]:
+        """Return, for each row, the names of the inputs that lie outside the data, joined by ;."""
+        flags = np.zeros((len(X), len(self.inputs)), dtype=bool)
+        for position, column in enumerate(self.inputs):
+            values = X[column.name]
+            if column.kind == "categorical":
+                flags[:, position] = ~values.isin(list(column.levels))
+            elif column.lower is not None and column.upper is not None:
+                numbers = values.to_numpy(dtype=float)
+                flags[:, position] = (numbers < column.lower) | (numbers > column.upper)
+        names = np.array([column.name for column in self.inputs], dtype=object)
+        return ["; ".join(names[row]) for row in flags]
+
+    def _chosen(self, X: pd.DataFrame) -> pd.DataFrame:
+        names = [column.name for column in self.inputs]
+        absent = [name for name in names if name not in X.columns]
+        if absent:
+            raise SettingsError(
+                f"The model needs the inputs {names}; these are missing: {absent}. "
+                f"Given: {list(X.columns)}."
+            )
+        return X[names]
+
+    def save(self, folder: str | os.PathLike[str], card: Mapping[str, Any] | None = None) -> None:
+        """Write a model folder (JSON and safetensors, no pickle)."""
+        described = {
+            "inputs": [column.to_dict() for column in self.inputs],
+            "targets": [column.to_dict() for column in self.targets],
+            **(card or {}),
+        }
+        write_model(folder, self.to_state(), described)
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> StudyModel:
+        """Read a model folder written by :meth:`save`.
+
+        Raises
+        ------
+        ModelFileError
+            If the folder is damaged, was changed, or holds something else.
+        """
+        return cls.from_state(read_model(folder)[0])
+
+    def to_state(self) -> State:
+        """Return everything needed to rebuild the model."""
+        return State(
+            _KIND,
+            {
+                "level": self.level,
+                "inputs": [column.to_dict() for column in self.inputs],
+                "targets": [column.to_dict() for column in self.targets],
+            },
+            parts={
+                f"target_{position}": predictor.to_state()
+                for position, predictor in enumerate(self.predictors.values())
+            },
+        )
+
+    @classmethod
+    def from_state(cls, state: State) -> StudyModel:
+        """Rebuild the model; predictions are bitwise those of the original."""
+        if state.kind != _KIND:
+            raise ModelFileError(f"The folder holds a {state.kind!r}, not the model of a study.")
+        inputs = _columns(state, "inputs")
+        targets = _columns(state, "targets")
+        level = state.get("level")
+        if not isinstance(level, float) or not 0 < level < 1:
+            raise ModelFileError(f"The level of the intervals is {level!r}.")
+        predictors = {
+            column.name: CrossConformalRegressor.from_state(
+                state.part(f"target_{position}"), restore
+            )
+            for position, column in enumerate(targets)
+        }
+        return cls(inputs, targets, predictors, level)
+
+
+def _columns(state: State, name: str) -> tuple[Column, ...]:
+    """Rebuild the columns stored as `name`."""
+    values = state.get(name)
+    if not isinstance(values, list) or not values:
+        raise ModelFileError(f"The model file lists no {name}.")
+    return tuple(Column.from_dict(value) for value in values)

@@ -1,0 +1,369 @@
+"""Check, validate, fit, explain, keep: the whole of a study, resumable at every part."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from matlever._version import __version__
+from matlever.exceptions import ModelFileError, SettingsError, StudyError
+from matlever.storage import read_json, write_json, write_text
+from matlever.study.explain import swept, weighed
+from matlever.study.model import StudyModel
+from matlever.study.record import run_record, versions
+from matlever.study.settings import StudySettings
+from matlever.study.stages import Stages
+from matlever.study.validate import count_fits, target_rows, validate
+from matlever.study.words import headline, target_sentence
+from matlever.tables import Table, TableEditor, read_table
+
+__all__ = ["RESULTS_SCHEMA", "Progress", "Study", "load_study", "run_study"]
+
+RESULTS_SCHEMA = "matlever-results/1"
+Progress = Callable[[int, int, str], None]
+_PARTS = ".parts"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A finished study.
+
+    Parameters
+    ----------
+    folder : Path
+        Where everything was written.
+    results : dict
+        What was found, as documented in ``docs/results.md``.
+    model : StudyModel
+        Predicts every target with intervals.
+    """
+
+    folder: Path
+    results: Mapping[str, Any]
+    model: StudyModel
+
+    def __repr__(self) -> str:
+        lines = [f"Study of {self.results['data']['file']} in {self.folder}"]
+        lines += [f"  {sentence}" for sentence in self.results["summary"]["sentences"]]
+        return "\n".join(lines)
+
+    def scores(self) -> pd.DataFrame:
+        """Return all scores as one tidy table."""
+        return score_frame(self.results)
+
+
+def run_study(
+    source: str | os.PathLike[str] | StudySettings,
+    targets: Sequence[str] = (),
+    *,
+    out: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Study:
+    """Run a study, or go on with an interrupted one, and write everything but the report.
+
+    Parameters
+    ----------
+    source : path or StudySettings
+        Table to study (or ``"example:NAME"``), a ``study.toml``, or settings made before.
+    targets : sequence of str
+        Columns to predict; a packaged example knows its own.
+    out : path, optional
+        Folder to write to: ``results.json``, ``record.json``, ``study.toml``, ``model/`` and
+        ``tables/``. It may be new, empty, or the folder of an earlier study. Default:
+        ``NAME-study`` in the current folder.
+    progress : callable, optional
+        Called with (fits finished, fits in all, what is being done).
+    **settings
+        Any other field of :class:`StudySettings`: ``group="paper"``, ``ignore=("id",)``, ...
+
+    Returns
+    -------
+    study : Study
+
+    Raises
+    ------
+    DataError
+        If the table cannot be used; all faults are named.
+    StudyError
+        If `out` holds something other than a study.
+    """
+    started = time.monotonic()
+    asked = study_settings(source, targets, **settings)
+    folder = asked.default_folder if out is None else Path(out)
+    _check_folder(folder)
+    table = read_study_table(asked)
+    key = asked.digest(table.sha256, __version__)
+    finished = _finished(folder, key)
+    if finished is not None:
+        return finished
+    stages = Stages(folder / _PARTS, key)
+    with _threads(asked.jobs):
+        results, model = _computed(table, asked, stages, progress)
+    results["key"] = key
+    _write_tables(folder / "tables", results, table)
+    model.save(folder / "model", {"data": results["data"]["file"], "key": key})
+    write_text(folder / "study.toml", asked.to_toml(folder))
+    # results.json comes last: where it stands, the study is complete.
+    write_json(folder / "record.json", run_record(time.monotonic() - started, stages.n_reused))
+    write_json(folder / "results.json", results)
+    stages.remove()
+    return Study(folder, results, model)
+
+
+def study_settings(
+    source: str | os.PathLike[str] | StudySettings, targets: Sequence[str] = (), **settings: Any
+) -> StudySettings:
+    """Return settings from a table or a ``study.toml``, with what is given beside it.
+
+    Raises
+    ------
+    SettingsError
+        If a setting is unknown or has an impossible value, or no target is named.
+    """
+    if targets:
+        settings["targets"] = tuple([targets] if isinstance(targets, str) else targets)
+    if not isinstance(source, StudySettings) and str(source).endswith(".toml"):
+        source = StudySettings.from_toml(source)
+    if not isinstance(source, StudySettings):
+        source = StudySettings(file=os.fspath(source))
+    asked = source.updated(**settings)
+    if not asked.targets and not asked.is_example:
+        raise SettingsError(
+            "Which column is to be predicted? Name it: --target COLUMN on the command line, "
+            "targets=['COLUMN'] in Python, targets in study.toml."
+        )
+    return asked
+
+
+def load_study(folder: str | os.PathLike[str]) -> Study:
+    """Read a finished study from its folder.
+
+    Raises
+    ------
+    StudyError
+        If the folder holds no finished study.
+    ModelFileError
+        If its model was damaged or changed.
+    """
+    path = Path(folder)
+    if not (path / "results.json").is_file():
+        hint = (
+            "it was interrupted; run the same `matlever study` command again to finish it"
+            if (path / _PARTS).is_dir()
+            else "make one with `matlever study FILE --target COLUMN --out FOLDER`"
+        )
+        raise StudyError(f"{path} holds no finished study: {hint}.")
+    try:
+        results = read_json(path / "results.json")
+    except ValueError as error:
+        raise StudyError(f"{path / 'results.json'} cannot be read ({error}).") from error
+    schema = results.get("schema") if isinstance(results, dict) else None
+    if schema != RESULTS_SCHEMA:
+        raise StudyError(
+            f"{path / 'results.json'} has schema {schema!r}; this version reads "
+            f"{RESULTS_SCHEMA!r}. Run the study again."
+        )
+    return Study(path, results, StudyModel.load(path / "model"))
+
+
+def read_study_table(settings: StudySettings) -> Table:
+    """Read and check the table that `settings` describe."""
+    return read_table(
+        settings.file,
+        settings.targets,
+        group=settings.group,
+        inputs=settings.inputs,
+        ignore=settings.ignore,
+        kinds=settings.kinds or None,
+        decimal=settings.decimal,
+        delimiter=settings.delimiter,
+        sheet=settings.sheet,
+        encoding=settings.encoding,
+        missing=settings.missing,
+    )
+
+
+def _computed(
+    table: Table, settings: StudySettings, stages: Stages, progress: Progress | None
+) -> tuple[dict[str, Any], StudyModel]:
+    """Return the results and the model, taking finished parts from `stages`."""
+    rows = [target_rows(table, column, settings) for column in table.target_columns]
+    editor = TableEditor.from_table(table)
+    tick = _ticker(progress, sum(count_fits(one, settings) + 2 for one in rows))
+    targets, predictors = [], {}
+    for position, one in enumerate(rows):
+        validated = validate(one, settings, stages, tick)
+        predictor = validated.predictor
+        skill = validated.results["verdict"]["skill"]
+        name = one.column.name
+        tick(0, f"{name}: weights of the knobs")
+        weights = stages.value(
+            f"weights-{position}",
+            partial(weighed, predictor, editor, one, settings.seed, skill),
+        )
+        tick(1, f"{name}: sweeps")
+        sweeps = stages.value(f"sweeps-{position}", partial(swept, predictor, editor, one))
+        tick(1, f"{name}: done")
+        targets.append({**validated.results, "weights": weights, "sweeps": sweeps})
+        predictors[name] = predictor
+    data = table.to_dict()
+    results = {
+        "schema": RESULTS_SCHEMA,
+        "matlever_version": __version__,
+        "title": f"{_listed([one.column.name for one in rows])} from {table.source}",
+        "data": data,
+        "settings": {**settings.to_dict(), "file": table.source},
+        "targets": targets,
+        "summary": {
+            "headline": headline(targets),
+            "sentences": [target_sentence(target) for target in targets],
+        },
+        "warnings": list(data.get("warnings", [])),
+        "record": {
+            "python": platform.python_version(),
+            "libraries": versions(),
+            "seed": settings.seed,
+            "command": _command(settings),
+        },
+    }
+    model = StudyModel(table.input_columns, table.target_columns, predictors, settings.level)
+    return results, model
+
+
+def score_frame(results: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the scores in `results` as one row for each target, model and protocol."""
+    rows = []
+    for target in results["targets"]:
+        for entry in target["scores"]:
+            for protocol in ("honest", "random"):
+                if entry[protocol] is None:
+                    continue
+                row = {
+                    "target": target["name"],
+                    "model": entry["model"],
+                    "protocol": target["protocols"][protocol]["text"],
+                    "n_rows": target["n_rows"],
+                }
+                for metric, score in entry[protocol].items():
+                    row[metric] = score["mean"]
+                    row[f"{metric} sd"] = score["sd"]
+                rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _write_tables(folder: Path, results: Mapping[str, Any], table: Table) -> None:
+    """Write scores, held-out predictions, weights, sweeps and the data used as CSV."""
+    held_out, weights, sweeps = [], [], []
+    for target in results["targets"]:
+        frame = pd.DataFrame({k: v for k, v in target["held_out"].items() if v is not None})
+        held_out.append(frame.assign(target=target["name"]))
+        found = target["weights"]
+        for i, row in enumerate(found["rows"]):
+            weights += [
+                {
+                    "target": target["name"],
+                    "row": row,
+                    "knob": knob,
+                    "slope per standard deviation": found["slope_standardised"][i][j],
+                    "slope per unit": found["slope"][i][j],
+                }
+                for j, knob in enumerate(found["knobs"])
+            ]
+        for one in target["sweeps"]:
+            values = one["values"] if one["levels"] is None else one["levels"]
+            frame = pd.DataFrame({"value": values, "mean prediction": one["mean"]})
+            if one["lower"] is not None:
+                frame = frame.assign(lower=one["lower"], upper=one["upper"])
+            sweeps.append(frame.assign(target=target["name"], knob=one["knob"]))
+    files = {
+        "scores": score_frame(results),
+        "held_out": pd.concat(held_out),
+        "weights": pd.DataFrame(weights),
+        "sweeps": pd.concat(sweeps) if sweeps else pd.DataFrame(),
+        "data_used": table.frame.rename_axis("row").reset_index(),
+    }
+    for name, frame in files.items():
+        write_text(folder / f"{name}.csv", frame.to_csv(index=False))
+
+
+def _check_folder(folder: Path) -> None:
+    if folder.is_file():
+        raise StudyError(f"{folder} is a file; give a folder with --out.")
+    if not folder.is_dir():
+        return
+    names = {path.name for path in folder.iterdir()}
+    if names and not names & {"study.toml", "results.json", _PARTS}:
+        raise StudyError(
+            f"{folder} is not empty and holds no study: nothing is written there. "
+            "Choose another folder with --out."
+        )
+
+
+def _finished(folder: Path, key: str) -> Study | None:
+    """Return the study in `folder` if it is complete and answers the same question."""
+    if not (folder / "results.json").is_file():
+        return None
+    try:
+        study = load_study(folder)
+    except (StudyError, ModelFileError):
+        return None
+    return study if study.results.get("key") == key else None
+
+
+def _ticker(progress: Progress | None, total: int) -> Callable[[int, str], None]:
+    done = 0
+
+    def tick(fits: int, what: str) -> None:
+        nonlocal done
+        done += fits
+        if progress is not None:
+            progress(done, total, what)
+
+    return tick
+
+
+@contextmanager
+def _threads(jobs: int | None) -> Iterator[None]:
+    """Let torch use `jobs` threads for the time of a study; None leaves it as it is."""
+    import torch
+
+    before = torch.get_num_threads()
+    if jobs is not None:
+        torch.set_num_threads(jobs)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _command(settings: StudySettings) -> str:
+    """Return a command line that asks for the same study."""
+    words = [
+        "matlever",
+        "study",
+        settings.file if settings.is_example else Path(settings.file).name,
+    ]
+    for target in settings.targets:
+        words += ["--target", target]
+    if settings.group:
+        words += ["--group", settings.group]
+    for name in settings.ignore:
+        words += ["--ignore", name]
+    if settings.seed:
+        words += ["--seed", str(settings.seed)]
+    return shlex.join(words)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]

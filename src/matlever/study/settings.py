@@ -1,0 +1,257 @@
+"""What a study is asked to do: frozen settings, from ``study.toml`` or from arguments."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from matlever.exceptions import SettingsError
+
+__all__ = ["StudySettings"]
+
+# The tables of study.toml, each with its keys: the order in which they are written.
+_SECTIONS: dict[str, tuple[str, ...]] = {
+    "data": (
+        "file",
+        "targets",
+        "group",
+        "inputs",
+        "ignore",
+        "kinds",
+        "decimal",
+        "delimiter",
+        "sheet",
+        "encoding",
+        "missing",
+    ),
+    "validation": ("folds", "repeats", "level", "three_numbers"),
+    "model": ("log_targets",),
+    "run": ("seed", "jobs", "device"),
+}
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "missing": ("drop", "impute"),
+    "log_targets": ("auto", "never", "always"),
+    "decimal": (".", ","),
+}
+_TEXTS = ("file", "group", "decimal", "delimiter", "sheet", "encoding", "missing", "log_targets")
+_LISTS = ("targets", "inputs", "ignore")
+_REQUIRED = ("file",)
+# What changes how long a study takes or where it runs, and none of its results.
+_WITHOUT_EFFECT = ("file", "jobs")
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """Settings of a study of one table.
+
+    Parameters
+    ----------
+    file : str
+        Table to read (CSV, TSV, XLSX, Parquet), or ``"example:NAME"`` for a packaged one.
+    targets : tuple of str
+        Columns to predict; may be empty for a packaged example, which knows its own.
+    group : str, optional
+        Column whose values (papers, batches, operators) are held out whole.
+    inputs : tuple of str, optional
+        Columns to predict from; by default all that are not named otherwise.
+    ignore : tuple of str
+        Columns to leave out.
+    kinds : mapping of str to str
+        Kind of a column where the detected one is wrong: numeric, categorical or date.
+    decimal, delimiter, sheet, encoding : str, optional
+        How to read the file; detected by default.
+    missing : {"drop", "impute"}, default="drop"
+        What to do with rows that miss an input: leave them out, or fill numbers with the median of
+        the training rows, inside each fold.
+    folds : int, default=10
+        Folds of the cross-validation.
+    repeats : int, optional
+        Repeats of the cross-validation; by default more for smaller tables.
+    level : float, default=0.9
+        Nominal coverage of the prediction intervals.
+    three_numbers : bool, default=True
+        Whether to run the paper's protocol, also on permuted targets, beside the honest one.
+    log_targets : {"auto", "never", "always"}, default="auto"
+        Whether a target is modelled on a logarithmic scale; "auto" decides inside each fold.
+    seed : int, default=0
+        Seed of everything random.
+    jobs : int, optional
+        Worker threads; by default one per core. Does not change results.
+    device : str, default="cpu"
+        Torch device for networks and Gaussian processes.
+    """
+
+    file: str
+    targets: tuple[str, ...] = ()
+    group: str | None = None
+    inputs: tuple[str, ...] | None = None
+    ignore: tuple[str, ...] = ()
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    decimal: Literal[".", ","] | None = None
+    delimiter: str | None = None
+    sheet: str | None = None
+    encoding: str | None = None
+    missing: Literal["drop", "impute"] = "drop"
+    folds: int = 10
+    repeats: int | None = None
+    level: float = 0.9
+    three_numbers: bool = True
+    log_targets: Literal["auto", "never", "always"] = "auto"
+    seed: int = 0
+    jobs: int | None = None
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        problems = list(self._problems())
+        if problems:
+            raise SettingsError("\n".join(problems))
+
+    def _problems(self) -> list[str]:
+        given: dict[str, Any] = vars(self)
+        found = []
+        for name in _TEXTS:
+            optional = given[name] is None and name not in (*_REQUIRED, "missing", "log_targets")
+            if not isinstance(given[name], str) and not optional:
+                found.append(f"{name} must be text, not {given[name]!r}.")
+        for name in _LISTS:
+            value = given[name]
+            if value is None and name == "inputs":
+                continue
+            if not isinstance(value, tuple) or not all(isinstance(item, str) for item in value):
+                found.append(f"{name} must be a list of column names, not {value!r}.")
+        for name, choices in _CHOICES.items():
+            if given[name] is not None and given[name] not in choices:
+                options = ", ".join(map(repr, choices))
+                found.append(f"{name} must be one of {options}, not {given[name]!r}.")
+        kinds = ("numeric", "categorical", "date")
+        value = given["kinds"]
+        if not isinstance(value, Mapping) or not all(kind in kinds for kind in value.values()):
+            found.append(f"kinds must give each column one of {kinds}, not {value!r}.")
+        if not _is_int(self.folds) or self.folds < 2:
+            found.append(f"folds must be a whole number of at least 2, not {self.folds!r}.")
+        for name in ("repeats", "jobs"):
+            value = given[name]
+            if value is not None and (not _is_int(value) or value < 1):
+                found.append(f"{name} must be a whole number of at least 1, not {value!r}.")
+        if not _is_int(self.seed) or not 0 <= self.seed < 2**32:
+            found.append(f"seed must be a whole number from 0 to {2**32 - 1}, not {self.seed!r}.")
+        if not isinstance(given["level"], float) or not 0.5 <= self.level < 1.0:
+            found.append(f"level must be a number from 0.5 to below 1, not {self.level!r}.")
+        if not isinstance(given["three_numbers"], bool):
+            found.append(f"three_numbers must be true or false, not {given['three_numbers']!r}.")
+        return found
+
+    @property
+    def is_example(self) -> bool:
+        """Whether the table is a packaged example."""
+        return self.file.startswith("example:")
+
+    @property
+    def default_folder(self) -> Path:
+        """Folder a study goes to unless another is named: ``NAME-study``."""
+        name = Path(self.file.removeprefix("example:")).name.split(".")[0]
+        return Path(f"{name or 'table'}-study")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as plain JSON values."""
+        values = asdict(self)
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}
+
+    def digest(self, data_sha256: str, version: str) -> str:
+        """Return a key that is the same for studies whose results must be the same.
+
+        Parameters
+        ----------
+        data_sha256 : str
+            Hash of the table's bytes, which stands for the file.
+        version : str
+            Version of matlever.
+        """
+        values = {k: v for k, v in self.to_dict().items() if k not in _WITHOUT_EFFECT}
+        text = json.dumps([version, data_sha256, values], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def to_toml(self, folder: str | os.PathLike[str]) -> str:
+        """Return the text of a ``study.toml`` that stands in `folder`."""
+        values = {
+            key: value for key, value in self.to_dict().items() if value not in (None, {}, [])
+        }
+        if not self.is_example:
+            values["file"] = Path(os.path.relpath(self.file, folder)).as_posix()
+        lines = ["# Settings of a matlever study. Run again with: matlever study study.toml"]
+        for section, keys in _SECTIONS.items():
+            present = [key for key in keys if key in values]
+            if present:
+                lines += ["", f"[{section}]"]
+                lines += [f"{key} = {_toml(values[key])}" for key in present]
+        return "\n".join(lines) + "\n"
+
+    @classmethod
+    def from_toml(cls, path: str | os.PathLike[str]) -> StudySettings:
+        """Read a ``study.toml``; unknown tables and keys are errors.
+
+        Raises
+        ------
+        SettingsError
+            If the file cannot be read, is not TOML, or holds unknown keys or impossible values.
+        """
+        source = Path(path)
+        try:
+            document = tomllib.loads(source.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SettingsError(f"{source} cannot be read: {error.strerror}.") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{source} is not a TOML file: {error}.") from error
+        problems: list[str] = []
+        values: dict[str, Any] = {}
+        for section, content in document.items():
+            if section not in _SECTIONS or not isinstance(content, dict):
+                problems.append(f"{source}: unknown table {section!r}{_meant(section, _SECTIONS)}.")
+                continue
+            for key, value in content.items():
+                if key not in _SECTIONS[section]:
+                    hint = _meant(key, _SECTIONS[section])
+                    problems.append(f"{source}: unknown key {key!r} in [{section}]{hint}.")
+                else:
+                    values[key] = tuple(value) if isinstance(value, list) else value
+        if "file" not in values:
+            problems.append(f"{source}: [data] must name the table: file = 'runs.csv'.")
+        if problems:
+            raise SettingsError("\n".join(problems))
+        if isinstance(values["file"], str) and not values["file"].startswith("example:"):
+            values["file"] = os.path.normpath(source.parent / values["file"])
+        if isinstance(values.get("level"), int):
+            values["level"] = float(values["level"])
+        return cls(**values)
+
+    def updated(self, **changes: Any) -> StudySettings:
+        """Return a copy with `changes`; unknown names are errors."""
+        known = {item.name for item in fields(self)}
+        for name in changes:
+            if name not in known:
+                raise SettingsError(f"There is no setting {name!r}{_meant(name, known)}.")
+        return replace(self, **changes)
+
+
+def _is_int(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _meant(word: str, known: Mapping[str, object] | tuple[str, ...] | set[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else f" (known: {', '.join(sorted(known))})"
+
+
+def _toml(value: Any) -> str:
+    """Return a plain value as TOML; JSON's strings, numbers and lists are TOML's too."""
+    if isinstance(value, dict):
+        inner = ", ".join(f"{json.dumps(k)} = {_toml(v)}" for k, v in value.items())
+        return f"{{ {inner} }}"
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,125 @@
+"""Plain sentences from measured figures: what a study found and how sure it is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = [
+    "NO_SKILL",
+    "gap_sentence",
+    "headline",
+    "interval_sentence",
+    "number",
+    "target_sentence",
+]
+
+# R2 on random folds minus R2 on whole held-out groups from which on the report speaks of it.
+_NOTABLE_GAP = 0.1
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Return `value` with `digits` significant digits, as a person would write it."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if value == 0:
+        return "0"
+    exponent = math.floor(math.log10(abs(value)))
+    if -4 <= exponent < 6:
+        decimals = max(digits - 1 - exponent, 0)
+        text = f"{value:,.{decimals}f}"
+        return text.rstrip("0").rstrip(".") if "." in text and decimals > 2 else text
+    return f"{value:.{digits - 1}e}"
+
+
+def with_unit(value: float | None, unit: str | None) -> str:
+    """Return a number with its unit."""
+    return f"{number(value)} {unit}" if unit else number(value)
+
+
+def score_text(score: Mapping[str, Any]) -> str:
+    """Return R2 with its spread, two decimals: ``0.87 ± 0.02``."""
+    mean, sd = score["mean"], score["sd"]
+    if mean is None:
+        return "–"
+    return f"{mean:.2f}" if sd is None else f"{mean:.2f} ± {sd:.2f}"
+
+
+def gap_sentence(
+    random_r2: float | None, honest_r2: float | None, group: str, n_groups: int
+) -> str | None:
+    """Return what the difference between random folds and held-out groups means, if it is large."""
+    if random_r2 is None or honest_r2 is None or random_r2 - honest_r2 < _NOTABLE_GAP:
+        return None
+    return (
+        f"With random folds the same model scores R² {random_r2:.2f}; with every {group} held out "
+        f"whole it scores {honest_r2:.2f}. The difference is what the model knows of a {group} it "
+        f"has already seen, not of the material. For a new {group}, expect the second figure; it "
+        f"comes from {n_groups} groups."
+    )
+
+
+def interval_sentence(
+    level: float,
+    coverage: float | None,
+    n_rows: int,
+    mean_width: float | None,
+    unit: str | None,
+    too_few: bool,
+    needed: int,
+    whole_groups: bool,
+) -> str:
+    """Return how wide the intervals are and how often they held."""
+    nominal = f"{level * 100:.0f} %"
+    if too_few:
+        return (
+            f"Too few rows for a {nominal} interval: {needed} are needed, {n_rows} are there. "
+            "No interval is printed, because an honest one would be infinite."
+        )
+    if coverage is None or mean_width is None:
+        return f"No {nominal} interval could be computed."
+    of_new = "a new group" if whole_groups else "a new row like these"
+    return (
+        f"The {nominal} intervals are ±{with_unit(mean_width / 2, unit)} wide on average and held "
+        f"{coverage * 100:.0f} % of {n_rows} rows that were predicted while held out. They are "
+        f"meant for {of_new}, not for settings far from all data."
+    )
+
+
+NO_SKILL = "The model shows no skill, so this describes the model and not the material."
+
+
+def target_sentence(target: Mapping[str, Any]) -> str:
+    """Return the finding for one target in two or three sentences."""
+    name = target["name"]
+    parts = [f"{name}: {target['verdict']['sentence']}"]
+    if target["protocol_gap"]:
+        parts.append(target["protocol_gap"]["sentence"])
+    if target["verdict"]["skill"] != "none":
+        parts.append(target["interval"]["sentence"])
+        if target["weights"]:
+            parts.append(target["weights"]["sentence"])
+    return " ".join(parts)
+
+
+def headline(targets: Sequence[Mapping[str, Any]]) -> str:
+    """Return one sentence for the whole study."""
+    able = [t["name"] for t in targets if t["verdict"]["skill"] in ("useful", "strong")]
+    weak = [t["name"] for t in targets if t["verdict"]["skill"] == "weak"]
+    none = [t["name"] for t in targets if t["verdict"]["skill"] == "none"]
+    parts = []
+    if able:
+        parts.append(f"{_listed(able)} can be predicted from these inputs")
+    if weak:
+        parts.append(f"{_listed(weak)} only weakly")
+    if none:
+        parts.append(f"for {_listed(none)} there is no evidence of skill")
+    text = "; ".join(parts) + "."
+    return text[:1].upper() + text[1:]
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) <= 1:
+        return "".join(names)
+    return ", ".join(names[:-1]) + " and " + names[-1]

@@ -1,0 +1,145 @@
+"""What the estimators of this room share: checked arrays, standardising, states."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
+
+from matlever.exceptions import ModelFileError
+from matlever.storage import State
+
+__all__ = [
+    "Float",
+    "Task",
+    "check_rows",
+    "check_training",
+    "column_scale",
+    "fitted_config",
+    "rebuild",
+    "shaped",
+]
+
+Float = NDArray[np.float64]
+Task = tuple[Any, Any]
+_E = TypeVar("_E", bound=BaseEstimator)
+
+
+def check_training(estimator: BaseEstimator, X: ArrayLike, y: ArrayLike) -> tuple[Float, Float]:
+    """Check the parameters of `estimator` and its training data; note the shape of the target.
+
+    Sets ``n_features_in_``, ``feature_names_in_`` and ``single_target_``.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, n_features)
+    Y : ndarray of shape (n_samples, n_targets)
+    """
+    estimator._validate_params()
+    rows, target = validate_data(
+        estimator, X, y, multi_output=True, y_numeric=True, dtype=np.float64, ensure_min_samples=2
+    )
+    estimator.single_target_ = target.ndim == 1
+    return rows, np.asarray(target, dtype=np.float64).reshape(len(target), -1)
+
+
+def check_rows(estimator: BaseEstimator, X: ArrayLike) -> Float:
+    """Return new rows as a checked float64 array of shape (n_samples, n_features)."""
+    checked: Float = validate_data(estimator, X, reset=False, dtype=np.float64)
+    return checked
+
+
+def column_scale(values: Float) -> tuple[Float, Float]:
+    """Return mean and standard deviation of each column, 1 where the column is constant."""
+    mean = values.mean(axis=0)
+    away = values - mean
+    largest = np.abs(away).max(axis=0)
+    # Divided by the largest first: squares of very small or large numbers leave the range of floats.
+    scale = largest * (away / np.where(largest > 0, largest, 1.0)).std(axis=0)
+    tiny = 10 * np.finfo(np.float64).eps * np.abs(values).max(axis=0)
+    return mean, np.where(scale > tiny, scale, 1.0)
+
+
+def shaped(estimator: BaseEstimator, values: Float) -> Float:
+    """Return (n, n_targets) values in the shape of the targets of `fit`."""
+    return values[:, 0] if estimator.single_target_ else values
+
+
+def fitted_config(estimator: BaseEstimator, **fitted: Any) -> dict[str, Any]:
+    """Return constructor parameters and fitted values of `estimator` as JSON values.
+
+    A generator object given as `random_state` cannot be written and is stored as None.
+    """
+    params: dict[str, bool | str | int | float | None] = {}
+    for name, value in estimator.get_params(deep=False).items():
+        if isinstance(value, (bool, str)) or value is None:
+            params[name] = value
+        elif isinstance(value, numbers.Integral):
+            params[name] = int(value)
+        elif isinstance(value, numbers.Real):
+            params[name] = float(value)
+        else:
+            params[name] = None
+    names = getattr(estimator, "feature_names_in_", None)
+    return {
+        "params": params,
+        "n_features": int(estimator.n_features_in_),
+        "feature_names": None if names is None else [str(name) for name in names],
+        **fitted,
+    }
+
+
+def rebuild(cls: type[_E], state: State) -> _E:
+    """Return an object of `cls` with the parameters and names that :func:`fitted_config` wrote.
+
+    Raises
+    ------
+    ModelFileError
+        If the state is of another class, or its parameters are not those of `cls`.
+    """
+    if state.kind != cls.__name__:
+        raise ModelFileError(f"Expected the state of a {cls.__name__}, found {state.kind!r}.")
+    params = state.get("params")
+    known = cls._get_param_names()
+    if not isinstance(params, Mapping) or not set(params) <= set(known):
+        raise ModelFileError(f"{state.kind}: 'params' must name parameters among {sorted(known)}.")
+    estimator: _E = cls(**params)
+    try:
+        estimator._validate_params()
+    except (ValueError, TypeError) as error:
+        raise ModelFileError(f"{state.kind}: {error}") from error
+    n_features = whole_number(state, "n_features", least=1)
+    names = state.get("feature_names")
+    estimator.n_features_in_ = n_features
+    if names is not None:
+        if (
+            not isinstance(names, Sequence)
+            or len(names) != n_features
+            or not all(isinstance(name, str) for name in names)
+        ):
+            raise ModelFileError(f"{state.kind}: 'feature_names' must be {n_features} strings.")
+        estimator.feature_names_in_ = np.array(names, dtype=object)
+    return estimator
+
+
+def whole_number(state: State, name: str, *, least: int) -> int:
+    """Return the integer `name` of a state's config after checking its range."""
+    value = state.get(name)
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ModelFileError(
+            f"{state.kind}: {name!r} is {value!r}, expected an integer >= {least}."
+        )
+    return value
+
+
+def truth(state: State, name: str) -> bool:
+    """Return the boolean `name` of a state's config."""
+    value = state.get(name)
+    if not isinstance(value, bool):
+        raise ModelFileError(f"{state.kind}: {name!r} is {value!r}, expected true or false.")
+    return value

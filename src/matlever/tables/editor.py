@@ -1,0 +1,351 @@
+"""Hypothetical rows of a table: the inputs as knobs, within the limits the data set."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from matlever.exceptions import DataError, Fault, SettingsError
+from matlever.knobs import Knob, KnobSpace, Mixture
+
+if TYPE_CHECKING:
+    from matlever.tables.table import Table
+
+__all__ = ["TableEditor"]
+
+Limits = Mapping[str, tuple[float, float]]
+
+
+class TableEditor:
+    """Editor of the rows of a table: one knob per input column.
+
+    Samples are a DataFrame with at least the editor's columns, or an array with exactly these. A
+    column without a knob is taken over from the row that is edited. Rendered rows are of the kind
+    that was given: a frame has the editor's columns in order: numbers as float64, words alike.
+
+    Parameters
+    ----------
+    space : KnobSpace
+        The knobs; each name is a column.
+    columns : sequence of str or None, default=None
+        The columns of a rendered row, in order; by default the knobs.
+    fill : mapping of str to float or None, default=None
+        Setting that stands in for a missing cell of a column.
+
+    Raises
+    ------
+    SettingsError
+        If a knob is not among the columns.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> runs = pd.DataFrame({"amount": [10.0, 30.0], "seed": ["CdSe", "ZnSe"]})
+    >>> editor = TableEditor.from_frame(runs)
+    >>> editor.values(runs)
+    array([[10.,  0.],
+           [30.,  1.]])
+    >>> editor.render(runs[:1], [[[10.0, 1.0], [20.0, 0.0]]])
+       amount  seed
+    0    10.0  ZnSe
+    1    20.0  CdSe
+    """
+
+    def __init__(
+        self,
+        space: KnobSpace,
+        columns: Sequence[str] | None = None,
+        fill: Mapping[str, float] | None = None,
+    ) -> None:
+        self.space = space
+        self.columns: tuple[str, ...] = space.names if columns is None else tuple(columns)
+        self.fill = dict(fill or {})
+        absent = [name for name in space.names if name not in self.columns]
+        if absent:
+            raise SettingsError(
+                f"The knobs {absent} are not columns of the table; it has {list(self.columns)}."
+            )
+        self._all_numeric = (
+            self.columns == space.names and not np.asarray(space.is_categorical).any()
+        )
+
+    # -- making one -------------------------------------------------------------------------------
+
+    @classmethod
+    def from_table(
+        cls, table: Table, *, fixed: Collection[str] = (), limits: Limits | None = None
+    ) -> Self:
+        """Make an editor of the inputs of a checked table.
+
+        Parameters
+        ----------
+        table : Table
+            Its inputs become knobs. Limits are the observed ones; whole numbers without a unit
+            become integer knobs; dates are fixed knobs, for nobody can turn them; the table's
+            mixtures become mixtures.
+        fixed : collection of str, default=()
+            Inputs that stay as they are in each row.
+        limits : mapping of str to (lower, upper) or None, default=None
+            Limits to use instead of the observed ones.
+        """
+        dates = [column.name for column in table.input_columns if column.kind == "date"]
+        return cls.from_frame(
+            table.inputs,
+            units={column.name: column.unit for column in table.input_columns},
+            fixed={*fixed, *dates},
+            limits=limits,
+            mixtures=[Mixture(mixture.names, mixture.total) for mixture in table.mixtures],
+        )
+
+    @classmethod
+    def from_frame(
+        cls,
+        samples: pd.DataFrame | ArrayLike,
+        *,
+        units: Mapping[str, str | None] | None = None,
+        fixed: Collection[str] = (),
+        limits: Limits | None = None,
+        mixtures: Sequence[Mixture] = (),
+    ) -> Self:
+        """Make an editor from rows alone.
+
+        Whole numbers without a unit become integer knobs; the columns of an array are called x0,
+        x1, ... and are always continuous.
+
+        Parameters
+        ----------
+        samples : DataFrame or array_like of shape (n, k)
+            Rows that show the limits and the levels; cells may be missing.
+        units : mapping of str to str or None, default=None
+            Units of the columns.
+        fixed, limits
+            As in `from_table`.
+        mixtures : sequence of Mixture, default=()
+            Columns that have a fixed sum.
+
+        Raises
+        ------
+        SettingsError
+            If `fixed` or `limits` name a column that does not exist.
+        DataError
+            If a column holds no value.
+        """
+        frame = samples if isinstance(samples, pd.DataFrame) else _as_frame(samples)
+        units, limits = units or {}, limits or {}
+        unknown = [name for name in (*fixed, *limits) if name not in frame.columns]
+        if unknown:
+            raise SettingsError(
+                f"There is no input column {unknown[0]!r}; there are {list(frame.columns)}."
+            )
+        parts = {name for mixture in mixtures for name in mixture.names}
+        knobs, fill = [], {}
+        for name in map(str, frame.columns):
+            cells = frame[name].dropna()
+            if cells.empty:
+                raise DataError(
+                    Fault(
+                        "the column holds no value",
+                        "Leave it out, or fill it.",
+                        column=name,
+                    )
+                )
+            knobs.append(
+                _knob(
+                    name,
+                    units.get(name),
+                    cells,
+                    fixed=name in fixed,
+                    limits=limits.get(name),
+                    may_be_integer=isinstance(samples, pd.DataFrame) and name not in parts,
+                )
+            )
+            middle = cells.mode()[0] if knobs[-1].levels else cells.median()
+            fill[name] = float(knobs[-1].levels.index(str(middle)) if knobs[-1].levels else middle)
+        return cls(KnobSpace(knobs, [_within(m, frame, limits) for m in mixtures]), None, fill)
+
+    # -- the editor's two verbs -------------------------------------------------------------------
+
+    def values(self, samples: pd.DataFrame | ArrayLike) -> NDArray[np.float64]:
+        """Return where each of n samples stands, of shape (n, k).
+
+        Raises
+        ------
+        DataError
+            If a column is absent, a cell is no number or no known level, or a cell is missing and
+            its column has no value to fill in.
+        """
+        if not isinstance(samples, pd.DataFrame):
+            samples = self._frame_of(samples)
+        absent = [name for name in self.columns if name not in samples.columns]
+        if absent:
+            raise DataError(
+                [
+                    Fault("there is no such input column", "Add it to the rows.", column=name)
+                    for name in absent
+                ]
+            )
+        values = np.empty((len(samples), len(self.space)))
+        faults: list[Fault] = []
+        for j, knob in enumerate(self.space):
+            values[:, j], bad = _settings_of(knob, samples[knob.name])
+            fill = self.fill.get(knob.name)
+            if fill is not None:
+                values[np.isnan(values[:, j]) & ~bad, j] = fill
+            expected = (
+                f"not one of the levels {', '.join(map(str, knob.levels[:8]))}"
+                if knob.kind == "categorical"
+                else "not a finite number"
+            )
+            wrong = bad | ~np.isfinite(values[:, j])
+            faults += [
+                Fault(
+                    f"{samples[knob.name].iloc[i]!r} is {expected}",
+                    "Correct the cell or leave the row out.",
+                    row=_line(samples.index[i]),
+                    column=knob.name,
+                )
+                for i in np.flatnonzero(wrong).tolist()
+            ]
+        if faults:
+            raise DataError(faults)
+        return values
+
+    def render(
+        self, samples: pd.DataFrame | ArrayLike, values: ArrayLike
+    ) -> pd.DataFrame | NDArray[np.float64]:
+        """Return n * r rows: row i with its knobs at ``values[i, 0]``, ``values[i, 1]``, ...
+
+        Parameters
+        ----------
+        samples : DataFrame or array_like of n rows
+            The rows that are edited.
+        values : array_like of shape (n, r, k)
+            Settings; they are rendered as they are (`matlever.knobs.predict_settings` checks them).
+
+        Returns
+        -------
+        rows : DataFrame or ndarray of n * r rows
+        """
+        v = np.asarray(values, dtype=float)
+        if v.ndim != 3 or v.shape[0] != len(samples) or v.shape[2] != len(self.space):  # type: ignore[arg-type]
+            raise DataError(
+                f"Settings to render must have shape ({len(samples)}, r, {len(self.space)}), "  # type: ignore[arg-type]
+                f"got {v.shape}."
+            )
+        n, r, k = v.shape
+        flat = v.reshape(n * r, k)
+        if not isinstance(samples, pd.DataFrame):
+            rows = np.repeat(np.asarray(samples, dtype=float), r, axis=0)
+            rows[:, [self.columns.index(name) for name in self.space.names]] = flat
+            return rows
+        if self._all_numeric:
+            return pd.DataFrame(flat, columns=list(self.columns))
+        columns: dict[str, Any] = {}
+        for name in self.columns:
+            if name not in self.space.names:
+                columns[name] = samples[name].array.take(np.repeat(np.arange(n), r))
+                continue
+            knob, setting = self.space[name], flat[:, self.space.names.index(name)]
+            if knob.kind == "categorical":
+                levels = pd.Series(knob.levels, dtype=samples[name].dtype).array
+                columns[name] = levels.take(np.rint(setting).astype(np.intp))
+            else:
+                columns[name] = setting
+        return pd.DataFrame(columns)
+
+    # -- storing ----------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the editor as plain JSON values."""
+        return {"space": self.space.to_dict(), "columns": list(self.columns), "fill": self.fill}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Rebuild an editor from `to_dict`.
+
+        Raises
+        ------
+        SettingsError
+            If an entry is missing or has a value that cannot be used.
+        """
+        try:
+            fill = {str(name): float(value) for name, value in values["fill"].items()}
+            columns = [str(name) for name in values["columns"]]
+            space = KnobSpace.from_dict(values["space"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise SettingsError(f"This is not the description of an editor: {error}.") from error
+        return cls(space, columns, fill)
+
+    def __repr__(self) -> str:
+        return f"TableEditor of {len(self.columns)} columns\n{self.space!r}"
+
+    def _frame_of(self, samples: ArrayLike) -> pd.DataFrame:
+        array = np.asarray(samples, dtype=float)
+        if array.ndim != 2 or array.shape[1] != len(self.columns):
+            raise DataError(
+                f"Rows must have shape (n, {len(self.columns)}) for the columns "
+                f"{list(self.columns)}, got {array.shape}."
+            )
+        return pd.DataFrame(array, columns=list(self.columns))
+
+
+def _as_frame(samples: ArrayLike) -> pd.DataFrame:
+    array = np.asarray(samples, dtype=float)
+    if array.ndim != 2:
+        raise DataError(f"Rows must have shape (n, k), got {array.shape}.")
+    return pd.DataFrame(array, columns=[f"x{j}" for j in range(array.shape[1])])
+
+
+def _knob(
+    name: str,
+    unit: str | None,
+    cells: pd.Series[Any],
+    *,
+    fixed: bool,
+    limits: tuple[float, float] | None,
+    may_be_integer: bool,
+) -> Knob:
+    """Make the knob of one column from its cells."""
+    if not pd.api.types.is_numeric_dtype(cells):
+        levels = tuple(sorted({str(cell) for cell in cells}))
+        return Knob(name, unit, "categorical", levels=levels, fixed=fixed)
+    cells = cells.astype(float)
+    lower, upper = limits or (float(cells.min()), float(cells.max()))
+    whole = unit is None and may_be_integer and bool((cells == np.rint(cells)).all())
+    return Knob(name, unit, "integer" if whole else "continuous", lower, upper, fixed=fixed)
+
+
+def _within(mixture: Mixture, frame: pd.DataFrame, limits: Limits) -> Mixture:
+    """Mixture with the total that rounded data really have, where their limits leave no other."""
+    parts = frame[list(mixture.names)].astype(float)
+    spans = [
+        limits.get(name, (float(parts[name].min()), float(parts[name].max())))
+        for name in mixture.names
+    ]
+    lower, upper = sum(span[0] for span in spans), sum(span[1] for span in spans)
+    if lower <= mixture.total <= upper:
+        return mixture
+    return Mixture(mixture.names, float(parts.sum(axis=1).median()), mixture.max_parts)
+
+
+def _settings_of(
+    knob: Knob, cells: pd.Series[Any]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the settings of one column (NaN where missing), and which cells cannot be settings."""
+    missing = cells.isna().to_numpy(dtype=bool)
+    if knob.kind == "categorical":
+        index = pd.Index([str(level) for level in knob.levels]).get_indexer(
+            pd.Index(cells.astype(str))
+        )
+        return np.where(missing, np.nan, index), (index < 0) & ~missing
+    numbers = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    return numbers, ~np.isfinite(numbers) & ~missing
+
+
+def _line(label: Any) -> int | None:
+    """Index label as a line number of the file, when it is one."""
+    return int(label) if isinstance(label, int | np.integer) else None

@@ -1,0 +1,157 @@
+"""Rows of a table as settings of knobs, and back."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from matlever.exceptions import DataError, SettingsError
+from matlever.knobs import Editor, Knob, KnobSpace, Mixture, predict_settings
+from matlever.tables.editor import TableEditor
+from matlever.tables.table import Column, Table
+from matlever.tables.table import Mixture as TableMixture
+
+RUNS = pd.DataFrame(
+    {
+        "amount": [10.0, 30.5, np.nan, 60.0],
+        "seed": ["CdSe", "ZnSe", "CdSe", None],
+        "stirring": [1.0, 2.0, 3.0, 3.0],
+        "S": [0.25, 0.5, 1.0, 0.0],
+        "Se": [0.75, 0.5, 0.0, 1.0],
+    },
+    index=[2, 3, 4, 5],
+)
+COMPLETE = RUNS.fillna({"amount": 20.0, "seed": "CdSe"})
+
+
+def make_editor(**options):
+    return TableEditor.from_frame(
+        RUNS, units={"amount": "nmol"}, mixtures=[Mixture(("S", "Se"))], **options
+    )
+
+
+def test_from_frame_reads_limits_kinds_levels_and_what_fills_a_gap():
+    editor = make_editor(fixed=["stirring"], limits={"amount": (5, 80)})
+    assert isinstance(editor, Editor)
+    assert [knob.kind for knob in editor.space] == [
+        "continuous",
+        "categorical",
+        "integer",
+        "continuous",
+        "continuous",
+    ]
+    assert editor.space["amount"] == Knob("amount", "nmol", lower=5, upper=80)
+    assert editor.space["seed"].levels == ("CdSe", "ZnSe")
+    assert editor.space["stirring"].fixed
+    np.testing.assert_array_equal(
+        editor.values(RUNS)[:, :2], [[10, 0], [30.5, 1], [30.5, 0], [60, 0]]
+    )
+
+
+def test_from_table_takes_units_mixtures_and_holds_dates():
+    frame = COMPLETE.assign(day=[17000.0, 17001.0, 17003.0, 17010.0], y=[1.0, 2.0, 3.0, 4.0])
+    columns = [
+        Column("amount", "amount (nmol)", "nmol", lower=10, upper=60),
+        Column("seed", "seed", kind="categorical", levels=("CdSe", "ZnSe")),
+        Column("stirring", "stirring"),
+        Column("S", "S"),
+        Column("Se", "Se"),
+        Column("day", "day", kind="date"),
+        Column("y", "y", role="target"),
+    ]
+    table = Table(
+        tuple(columns), frame, "runs.csv", "", 4, mixtures=(TableMixture(("S", "Se"), 1.0),)
+    )
+    editor = TableEditor.from_table(table)
+    assert editor.space.names == ("amount", "seed", "stirring", "S", "Se", "day")
+    assert editor.space["amount"].label == "amount (nmol)"
+    assert editor.space["day"].fixed
+    assert editor.space.mixtures == (Mixture(("S", "Se"), 1.0),)
+    assert editor.space.is_feasible(editor.values(table.inputs)).all()
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=25, deadline=None)
+def test_rendered_rows_stand_where_they_were_put(seed):
+    editor = make_editor()
+    settings_ = editor.space.sample(8, seed).reshape(4, 2, 5)
+    rows = editor.render(COMPLETE, settings_)
+    assert list(rows.columns) == list(RUNS.columns)
+    assert rows["seed"].dtype == COMPLETE["seed"].dtype
+    np.testing.assert_array_equal(editor.values(rows), settings_.reshape(8, 5))
+
+
+def test_rendering_the_values_of_rows_gives_the_rows_back():
+    editor = make_editor()
+    pd.testing.assert_frame_equal(
+        editor.render(COMPLETE, editor.values(COMPLETE)[:, None]),
+        COMPLETE.reset_index(drop=True),
+    )
+
+
+def test_a_column_without_a_knob_is_taken_over_and_arrays_stay_arrays():
+    editor = TableEditor(KnobSpace([Knob("b", lower=0, upper=1)]), ["a", "b"])
+    np.testing.assert_array_equal(
+        editor.render([[7.0, 0.5], [8.0, 0.5]], [[[0.0], [1.0]], [[0.2], [0.3]]]),
+        [[7, 0], [7, 1], [8, 0.2], [8, 0.3]],
+    )
+    frame = pd.DataFrame({"b": [0.5], "a": ["x"]})
+    assert editor.render(frame, [[[1.0]]]).to_dict("list") == {"a": ["x"], "b": [1.0]}
+
+
+def test_faults_in_rows_are_collected_with_row_and_column():
+    bad = COMPLETE.astype({"amount": object})
+    bad.loc[3, "amount"] = "lots"
+    bad.loc[5, "seed"] = "InP"
+    with pytest.raises(DataError) as caught:
+        make_editor().values(bad)
+    assert "row 3, column 'amount': 'lots' is not a finite number" in str(caught.value)
+    assert "row 5, column 'seed': 'InP' is not one of the levels CdSe, ZnSe" in str(caught.value)
+    with pytest.raises(DataError, match="column 'Se': there is no such input column"):
+        make_editor().values(COMPLETE.drop(columns="Se"))
+    with pytest.raises(SettingsError, match="no input column 'colour'"):
+        make_editor(fixed=["colour"])
+
+
+def test_an_editor_survives_json():
+    editor = make_editor(fixed=["stirring"])
+    again = TableEditor.from_dict(json.loads(json.dumps(editor.to_dict())))
+    assert again.to_dict() == editor.to_dict()
+    np.testing.assert_array_equal(again.values(RUNS), editor.values(RUNS))
+
+
+class Recorder:
+    """A predictor that keeps what it was shown."""
+
+    def __init__(self):
+        self.calls = []
+
+    def predict(self, X):
+        self.calls.append(X)
+        return X["amount"].to_numpy() + 100 * (X["seed"] == "ZnSe").to_numpy()
+
+
+def test_the_gate_splits_into_batches_and_gives_the_same_numbers():
+    editor = make_editor()
+    settings_ = editor.space.sample(40, 0).reshape(4, 10, 5)
+    whole = predict_settings(Recorder(), editor, COMPLETE, settings_)
+    np.testing.assert_array_equal(whole, settings_[..., 0] + 100 * settings_[..., 1])
+    for batch_rows in (1, 7, 10, 25):
+        recorder = Recorder()
+        again = predict_settings(recorder, editor, COMPLETE, settings_, batch_rows=batch_rows)
+        np.testing.assert_array_equal(again, whole)
+        assert max(map(len, recorder.calls)) <= batch_rows
+
+
+def test_the_gate_shows_nothing_infeasible_to_a_predictor():
+    editor, recorder = make_editor(), Recorder()
+    values = editor.values(COMPLETE)[:, None].copy()
+    values[2, 0, 3] += 0.01
+    with pytest.raises(DataError, match=r"1 settings are not feasible .* S \+ Se = 1.01"):
+        predict_settings(recorder, editor, COMPLETE, values)
+    assert recorder.calls == []
