@@ -20,7 +20,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     print_blob=True,
 )
-settings.register_profile("thorough", settings.get_profile("ci"), derandomize=False, max_examples=2000)
+settings.register_profile(
+    "thorough", settings.get_profile("ci"), derandomize=False, max_examples=2000
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 _HERE = Path(__file__).resolve().parent
@@ -58,9 +60,7 @@ def broken_corpus(tmp_path: Path) -> dict[str, tuple[Path, dict[str, Any]]]:
     The keywords always hold ``targets`` (a list) and may hold ``group`` (a header) and ``inputs``.
     """
     tables = _module(_HERE / "tables" / "broken_tables.py")
-    return {
-        name: tables.build(name, tmp_path / name.replace(" ", "_")) for name in tables.BROKEN
-    }
+    return {name: tables.build(name, tmp_path / name.replace(" ", "_")) for name in tables.BROKEN}
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ All numbers are made up from seeded noise around simple laws: they only have to 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -560,7 +559,7 @@ def nasty() -> Json:
     columns = [_column(name, unit, "input", X[:, j]) for j, (name, unit) in enumerate(knobs)]
     document = _document(
         "T" * 400,
-        [target, copy.deepcopy(target)],
+        [target],
         _data(
             "f" * 300 + ".csv",
             n,

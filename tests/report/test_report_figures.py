@@ -10,14 +10,12 @@ import pytest
 
 from matlever.report.figures import (
     Cloud,
-    Sweep,
     measured_against_predicted,
     r2_bars,
-    sweep_limits,
-    sweep_panel,
     thin_out,
 )
 from matlever.report.heatmap import LEVELS, strip
+from matlever.report.sweep_figure import Sweep, sweep_limits, sweep_panel
 
 
 def _used(svg: str) -> np.ndarray:
@@ -79,6 +77,12 @@ def test_words_with_dollar_signs_are_not_mathematics() -> None:
     svg = r2_bars("a", [("$\\frac{1}{0}$ & <b>", 0.5, "blue")], "d")
     words = "".join(ElementTree.fromstring(svg).itertext())
     assert "$\\frac{1}{0}$ & <b>" in words
+
+
+def test_names_in_any_script_are_drawn_without_a_warning() -> None:
+    name = "長さ 🧪 طول लंबाई"
+    svg = r2_bars("a", [(name, 0.5, "blue")], "d")
+    assert name in "".join(ElementTree.fromstring(svg).itertext())
 
 
 def test_strip_cells_carry_sign_and_size() -> None:

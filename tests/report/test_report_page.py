@@ -161,7 +161,10 @@ def test_every_sentence_of_the_results_is_on_the_page(
 def test_only_simulated_data_carry_the_banner(pages: dict[str, str]) -> None:
     assert "SIMULATED DATA" in pages["nanorods"]
     assert "SIMULATED DATA" in pages["reproduction"]
+    assert 'class="tag simulated"' not in pages["hot_injection"]
     assert "SIMULATED DATA" not in pages["hot_injection"]
+    headings = re.findall(r"<h2>[^<]*<span[^>]*>simulated", pages["nanorods"])
+    assert len(headings) == 3  # Each target's own page in print says so too.
 
 
 def test_random_fold_scores_stand_beside_the_held_out_ones(pages: dict[str, str]) -> None:
@@ -176,6 +179,16 @@ def test_without_skill_no_knob_is_recommended(nanorods_results: dict[str, Any]) 
     words = "".join(_tree(render_report(nanorods_results)).itertext())
     assert "none to trust" in words
     assert "do not act on them" in words
+
+
+def test_nothing_is_said_twice_on_the_first_screens(nanorods_results: dict[str, Any]) -> None:
+    warning = "Two groups may be the same."
+    nanorods_results["warnings"] = nanorods_results["data"]["warnings"] = [warning]
+    verdict = nanorods_results["targets"][0]["verdict"]["sentence"]
+    nanorods_results["summary"]["sentences"] = [f"length: {verdict} And more."]
+    words = "".join(_tree(render_report(nanorods_results)).itertext())
+    assert words.count(warning) == 1
+    assert words.count(verdict) == 2  # On its card, and above its own section.
 
 
 def test_too_few_rows_are_said_instead_of_an_interval(nanorods_results: dict[str, Any]) -> None:
@@ -227,7 +240,7 @@ ODD = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_value_may_be_missing_or_odd(documents: dict[str, Any], data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(["nanorods", "hot_injection"]))
@@ -244,7 +257,7 @@ def test_any_value_may_be_missing_or_odd(documents: dict[str, Any], data: st.Dat
     _tree(render_report(document)).iter()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_value_of_a_reproduction_may_be_missing(
     documents: dict[str, Any], data: st.DataObject

@@ -13,7 +13,17 @@ from typing import Any
 
 Content = bytes | str | Callable[[Path], None] | None
 
-GOOD = ["x,z,y", "1,5,2.1", "2,3,2.9", "3,8,4.2", "4,1,4.8", "5,9,6.3", "6,2,6.7", "7,7,8.1", "8,4,9.2"]
+GOOD = [
+    "x,z,y",
+    "1,5,2.1",
+    "2,3,2.9",
+    "3,8,4.2",
+    "4,1,4.8",
+    "5,9,6.3",
+    "6,2,6.7",
+    "7,7,8.1",
+    "8,4,9.2",
+]
 
 
 def good(*changed: tuple[int, str]) -> str:
@@ -101,6 +111,18 @@ def _folder(path: Path) -> None:
     path.mkdir()
 
 
+def _rows(header: str, row: Callable[[int], str], n_rows: int = 9) -> str:
+    """Return a table whose rows are made from their numbers."""
+    return "\n".join([header, *map(row, range(n_rows))]) + "\n"
+
+
+def _beside(header: str, cell: Callable[[int, float], object]) -> str:
+    """Return the good table with one more column, made from row number and target."""
+    lines = [f"{GOOD[0]},{header}"]
+    lines += [f"{line},{cell(k, float(line.split(',')[2]))}" for k, line in enumerate(GOOD[1:])]
+    return "\n".join(lines) + "\n"
+
+
 def _wide(n_columns: int, n_rows: int) -> str:
     header = ",".join(f"x{k}" for k in range(n_columns - 1)) + ",y"
     chance = random.Random(0)
@@ -124,17 +146,23 @@ BROKEN: dict[str, Broken] = {
     "comments only": Broken("runs.csv", "# one\n# two\n", ("file is empty",)),
     "no ending": Broken("runs", good(), ("no ending", ".csv")),
     "unknown ending": Broken("runs.docx", good(), (".docx", ".csv")),
-    "old workbook": Broken("runs.xls", b"\xd0\xcf\x11\xe0" + bytes(100), (".xls", "save it as .xlsx")),
+    "old workbook": Broken(
+        "runs.xls", b"\xd0\xcf\x11\xe0" + bytes(100), (".xls", "save it as .xlsx")
+    ),
     "pickle": Broken("runs.pkl", b"cos\nsystem\n(S'true'\ntR.", ("pickle", ".csv")),
     "not a workbook": Broken("runs.xlsx", good(), ("not a workbook",)),
     "zip as workbook": Broken("runs.xlsx", _zip, ("workbook cannot be read",)),
     "old workbook named xlsx": Broken("runs.xlsx", b"\xd0\xcf\x11\xe0" + bytes(100), ("password",)),
     "empty workbook": Broken("runs.xlsx", _workbook([]), ("is empty",)),
     "broken parquet": Broken("runs.parquet", _truncated_parquet, ("Parquet file cannot be read",)),
-    "parquet of lists": Broken("runs.parquet", _nested_parquet, ("'x'", "list", "one column for each")),
+    "parquet of lists": Broken(
+        "runs.parquet", _nested_parquet, ("'x'", "list", "one column for each")
+    ),
     "workbook named csv": Broken("runs.csv", _zip, ("zip", ".xlsx")),
     "picture named csv": Broken("runs.csv", b"\x89PNG\r\n\x1a\n" + bytes(64), ("picture",)),
-    "web page named csv": Broken("runs.csv", "<!DOCTYPE html><html><body>404</body></html>", ("web page",)),
+    "web page named csv": Broken(
+        "runs.csv", "<!DOCTYPE html><html><body>404</body></html>", ("web page",)
+    ),
     "binary named csv": Broken("runs.csv", b"x,y\n1,\x00\x01\x02\n", ("NUL", "byte 6")),
     "damaged gzip": Broken("runs.csv.gz", gzip.compress(good().encode() * 50)[:60], ("damaged",)),
     "no gzip": Broken("runs.csv.gz", good(), ("damaged",)),
@@ -151,62 +179,145 @@ BROKEN: dict[str, Broken] = {
     "one row": Broken("runs.csv", "x,z,y\n1,2,3\n", ("1 row", "at least 5")),
     "four rows": Broken("runs.csv", "\n".join(GOOD[:5]), ("4 rows", "at least 5")),
     "one column": Broken("runs.csv", "y\n1\n2\n3\n4\n5\n6\n", ("only one column", "'y'")),
-    "blanks as delimiter": Broken("runs.txt", good().replace(",", "  "), ("one column", "delimiter=' '")),
+    "blanks as delimiter": Broken(
+        "runs.txt", good().replace(",", "  "), ("one column", "delimiter=' '")
+    ),
     "no header": Broken("runs.csv", "\n".join(GOOD[1:]), ("row 1", "numbers", "instead of names")),
     "duplicate headers": Broken("runs.csv", good((0, "x,x,y")), ("'x'", "same name", "Rename")),
     "blank header": Broken("runs.csv", good((0, "x,,y")), ("column 2", "no name")),
-    "control character in a name": Broken("runs.csv", good((0, "x,z\x07a,y")), ("U+0007", "Type the name")),
+    "control character in a name": Broken(
+        "runs.csv", good((0, "x,z\x07a,y")), ("U+0007", "Type the name")
+    ),
     "reversed text in a name": Broken("runs.csv", good((0, "x,\u202ea,y")), ("U+202E",)),
     "endless name": Broken("runs.csv", good((0, f"x,{'z' * 5000},y")), ("5,000 characters",)),
-    "title above the table": Broken("runs.csv", "Results of May\n" + good(), ("row 1", "Results of May", "titles")),
+    "title above the table": Broken(
+        "runs.csv", "Results of May\n" + good(), ("row 1", "Results of May", "titles")
+    ),
     "header too short": Broken("runs.csv", good((0, "x,y")), ("2 names", "3 cells")),
     "10,000 columns": Broken("runs.csv", _wide(10_000, 6), ("10,000 columns", "2,000")),
     "700 inputs for 8 rows": Broken("runs.csv", _wide(700, 8), ("inputs for 8 rows",)),
     # --- the rows ---
-    "ragged rows": Broken("runs.csv", good((3, "3,8"), (6, "6,2,6.7,1")), ("row 4", "2 cells", "row 7", "4 cells")),
+    "ragged rows": Broken(
+        "runs.csv", good((3, "3,8"), (6, "6,2,6.7,1")), ("row 4", "2 cells", "row 7", "4 cells")
+    ),
     "open quotation mark": Broken("runs.csv", good((4, '4,"1,4.8')), ("row 5", "quotation mark")),
-    "words in numbers": Broken("runs.csv", good((3, "three,8,4.2")), ("row 4", "'x'", "'three' is not a number")),
-    "decimal comma among points": Broken("runs.csv", good((3, '3,8,"4,2"')), ("row 4", "'y'", "'4,2'", "decimal=','")),
-    "one or a thousand": Broken("runs.csv", _column([f"{k},{100 + k}" for k in range(1, 10)]), ("'x'", "can be", "decimal=")),
+    "words in numbers": Broken(
+        "runs.csv", good((3, "three,8,4.2")), ("row 4", "'x'", "'three' is not a number")
+    ),
+    "decimal comma among points": Broken(
+        "runs.csv", good((3, '3,8,"4,2"')), ("row 4", "'y'", "'4,2'", "decimal=','")
+    ),
+    "one or a thousand": Broken(
+        "runs.csv", _column([f"{k},{100 + k}" for k in range(1, 10)]), ("'x'", "can be", "decimal=")
+    ),
     "infinite": Broken("runs.csv", good((5, "inf,9,6.3")), ("row 6", "'x'", "infinite")),
     "1e308": Broken("runs.csv", good((5, "1e308,9,6.3")), ("row 6", "'1e308'", "too large")),
     "1e-300": Broken("runs.csv", good((5, "1e-300,9,6.3")), ("row 6", "too small")),
     "bound": Broken("runs.csv", good((5, "<0.5,9,6.3")), ("row 6", "'<0.5'", "a bound")),
-    "uncertainty in the cell": Broken("runs.csv", good((5, "5,9,6.3±0.2")), ("row 6", "uncertainty")),
+    "uncertainty in the cell": Broken(
+        "runs.csv", good((5, "5,9,6.3±0.2")), ("row 6", "uncertainty")
+    ),
     "range in the cell": Broken("runs.csv", good((5, "4-6,9,6.3")), ("row 6", "a range")),
-    "formula error": Broken("runs.csv", good((5, "#DIV/0!,9,6.3")), ("row 6", "error of a formula")),
+    "formula error": Broken(
+        "runs.csv", good((5, "#DIV/0!,9,6.3")), ("row 6", "error of a formula")
+    ),
     "mixed units": Broken(
         "runs.csv",
         _column(["5 nm", "7 nm", "0.012 µm", "9 nm", "11 nm", "4 nm", "3 nm", "8 nm"]),
         ("'x'", "mixes units", "'nm' in 7", "row 4"),
     ),
     "unit against the header": Broken(
-        "runs.csv", _column([f"{k} µm" for k in range(3, 11)], "x (nm)"), ("header says 'nm'", "'µm'")
+        "runs.csv",
+        _column([f"{k} µm" for k in range(3, 11)], "x (nm)"),
+        ("header says 'nm'", "'µm'"),
     ),
-    "row of units": Broken("runs.csv", "x,z,y\nnm,mmol,K\n" + "\n".join(GOOD[1:]), ("row 2", "units", "header")),
-    "below absolute zero": Broken("runs.csv", good((0, "x,T (K),y"), (3, "3,-8,4.2")), ("row 4", "absolute zero")),
-    "mostly empty input": Broken("runs.csv", good(*((k, GOOD[k].replace(GOOD[k].split(",")[1], "", 1)) for k in (1, 3, 5))).replace(",,", ",,"), ("'z'", "3 of 8", "ignore=['z']", "impute")),
-    "all rows alike": Broken("runs.csv", "x,z,y\n1,2,3\n2,1,4\n" + "1,2,3\n" * 20, ("2 of 22 rows",)),
+    "row of units": Broken(
+        "runs.csv", "x,z,y\nnm,mmol,K\n" + "\n".join(GOOD[1:]), ("row 2", "units", "header")
+    ),
+    "below absolute zero": Broken(
+        "runs.csv", good((0, "x,T (K),y"), (3, "3,-8,4.2")), ("row 4", "absolute zero")
+    ),
+    "mostly empty input": Broken(
+        "runs.csv",
+        good((1, "1,,2.1"), (3, "3,,4.2"), (5, "5,,6.3")),
+        ("'z'", "3 of 8", "ignore=['z']", "impute"),
+    ),
+    "all rows alike": Broken(
+        "runs.csv", "x,z,y\n1,2,3\n2,1,4\n" + "1,2,3\n" * 20, ("2 of 22 rows",)
+    ),
     "all constant": Broken("runs.csv", "x,z,y\n" + "1,2,3\n" * 9, ("no column is left",)),
     # --- the targets ---
     "no target": Broken("runs.csv", good(), ("no target", "x, z, y"), {"targets": []}),
-    "target not there": Broken("runs.csv", good((0, "x,z,yield")), ("no column 'yeild'", "'yield'"), {"targets": ["yeild"]}),
+    "target not there": Broken(
+        "runs.csv", good((0, "x,z,yield")), ("no column 'yeild'", "'yield'"), {"targets": ["yeild"]}
+    ),
     "two columns fit the target": Broken(
         "runs.csv", good((0, "y (nm),y (nm/s),z")), ("can be", "'y (nm)'", "whole header")
     ),
-    "empty target": Broken("runs.csv", "\n".join(["x,z,y", *(f"{k},{k * k % 7}," for k in range(9))]), ("'y'", "target is empty")),
-    "constant target": Broken("runs.csv", "\n".join(["x,z,y", *(f"{k},{k * k % 7},3.5" for k in range(9))]), ("'y'", "3.5 in every row")),
-    "words as target": Broken("runs.csv", "\n".join(["x,z,y", *(f"{k},{k * k % 7},{'good' if k % 2 else 'bad'}" for k in range(9))]), ("'y'", "target holds words", "'bad'")),
-    "dates as target": Broken("runs.csv", "\n".join(["x,z,y", *(f"{k},{k * k % 7},2024-03-{k + 10}" for k in range(9))]), ("'y'", "target holds dates")),
-    "target measured three times": Broken("runs.csv", "\n".join(["x,z,w,y", *(f"{k},{k * k % 7},{k**3 % 11},{k if k < 3 else ''}" for k in range(9))]), ("3 of 9 rows",), {"targets": ["y", "w"]}),
-    "target among the inputs": Broken("runs.csv", good(), ("'y'", "among the inputs"), {"inputs": ["x", "y"]}),
-    "copied target": Broken("runs.csv", "\n".join(f"{line},{line.split(',')[2] if k else 'copy'}" for k, line in enumerate(GOOD)), ("'copy'", "a copy of the target 'y'", "ignore=")),
-    "target in another unit": Broken("runs.csv", "\n".join(f"{line},{1000 * float(line.split(',')[2]) + 273.15 if k else 'again'}" for k, line in enumerate(GOOD)), ("'again'", "a linear function of the target")),
-    "group not there": Broken("runs.csv", good(), ("no column 'paper'", "group"), {"group": "paper"}),
-    "a single group": Broken("runs.csv", "\n".join(f"{line},{'A' if k else 'paper'}" for k, line in enumerate(GOOD)), ("'paper'", "one group"), {"group": "paper"}),
-    "missing group": Broken("runs.csv", "\n".join(f"{line},{('AB ' * 9)[k] if k else 'paper'}" for k, line in enumerate(GOOD)), ("row 3", "'paper'", "group is missing"), {"group": "paper"}),
-    "group is the target": Broken("runs.csv", good(), ("'y'", "target and the group"), {"group": "y"}),
-    "script in a name": Broken("runs.csv", good((0, "x,<script>alert(1)</script>,y"), (3, "3,many,4.2")), ("row 4", "<script>", "'many'")),
-    "words in a workbook": Broken("runs.xlsx", _workbook([["x", "y"], [1, 2], ["two", 3], [3, 5], [4, 4], [5, 8], [6, 7]]), ("row 3", "'x'", "'two'")),
-    "no such sheet": Broken("runs.xlsx", _workbook([["x", "y"], [1, 2]]), ("no sheet 'May'", "'Sheet'"), {"sheet": "May"}),
-}  # fmt: skip
+    "empty target": Broken(
+        "runs.csv", _rows("x,z,y", lambda k: f"{k},{k * k % 7},"), ("'y'", "target is empty")
+    ),
+    "constant target": Broken(
+        "runs.csv", _rows("x,z,y", lambda k: f"{k},{k * k % 7},3.5"), ("'y'", "3.5 in every row")
+    ),
+    "words as target": Broken(
+        "runs.csv",
+        _rows("x,z,y", lambda k: f"{k},{k * k % 7},{'good' if k % 2 else 'bad'}"),
+        ("'y'", "target holds words", "'bad'"),
+    ),
+    "dates as target": Broken(
+        "runs.csv",
+        _rows("x,z,y", lambda k: f"{k},{k * k % 7},2024-03-{k + 10}"),
+        ("'y'", "target holds dates"),
+    ),
+    "target measured three times": Broken(
+        "runs.csv",
+        _rows("x,z,w,y", lambda k: f"{k},{k * k % 7},{k**3 % 11},{k if k < 3 else ''}"),
+        ("3 of 9 rows",),
+        {"targets": ["y", "w"]},
+    ),
+    "target among the inputs": Broken(
+        "runs.csv", good(), ("'y'", "among the inputs"), {"inputs": ["x", "y"]}
+    ),
+    "copied target": Broken(
+        "runs.csv",
+        _beside("copy", lambda k, y: y),
+        ("'copy'", "a copy of the target 'y'", "ignore="),
+    ),
+    "target in another unit": Broken(
+        "runs.csv",
+        _beside("again", lambda k, y: 1000 * y + 273.15),
+        ("'again'", "a linear function of the target"),
+    ),
+    "group not there": Broken(
+        "runs.csv", good(), ("no column 'paper'", "group"), {"group": "paper"}
+    ),
+    "a single group": Broken(
+        "runs.csv", _beside("paper", lambda k, y: "A"), ("'paper'", "one group"), {"group": "paper"}
+    ),
+    "missing group": Broken(
+        "runs.csv",
+        _beside("paper", lambda k, y: "A BAABBA"[k]),
+        ("row 3", "'paper'", "group is missing"),
+        {"group": "paper"},
+    ),
+    "group is the target": Broken(
+        "runs.csv", good(), ("'y'", "target and the group"), {"group": "y"}
+    ),
+    "script in a name": Broken(
+        "runs.csv",
+        good((0, "x,<script>alert(1)</script>,y"), (3, "3,many,4.2")),
+        ("row 4", "<script>", "'many'"),
+    ),
+    "words in a workbook": Broken(
+        "runs.xlsx",
+        _workbook([["x", "y"], [1, 2], ["two", 3], [3, 5], [4, 4], [5, 8], [6, 7]]),
+        ("row 3", "'x'", "'two'"),
+    ),
+    "no such sheet": Broken(
+        "runs.xlsx",
+        _workbook([["x", "y"], [1, 2]]),
+        ("no sheet 'May'", "'Sheet'"),
+        {"sheet": "May"},
+    ),
+}

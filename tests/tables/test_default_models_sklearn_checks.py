@@ -12,14 +12,14 @@ from matlever.tables.tree_ensemble import TreeEnsemble
 
 @parametrize_with_checks(
     [
-        GaussianProcessMAP(random_state=0),
-        GaussianProcessMAP(linear=True, clamp=True, random_state=0),
-        TreeEnsemble(n_trees=20, random_state=0),
-        TreeEnsemble("random_forest", n_trees=20, random_state=0),
-        TreeEnsemble("boosting", n_trees=20, learning_rate=0.3, random_state=0),
-        SmallTableRegressor(n_trees=20, random_state=0),
+        GaussianProcessMAP(n_starts=1, random_state=0),
+        GaussianProcessMAP(linear=True, n_starts=2, clamp=True, random_state=0),
+        TreeEnsemble(n_trees=10, n_blocks=3, random_state=0),
+        TreeEnsemble("random_forest", n_trees=10, random_state=0),
+        TreeEnsemble("boosting", n_trees=15, learning_rate=0.3, random_state=0),
+        SmallTableRegressor(n_trees=20, n_starts=1, random_state=0),
         TableEncoder(),
-        TableRegressor(SmallTableRegressor(n_trees=20), random_state=0),
+        TableRegressor(SmallTableRegressor(n_trees=20, n_starts=1), random_state=0),
     ]
 )
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning")

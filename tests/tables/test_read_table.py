@@ -72,7 +72,7 @@ def test_columns_that_would_share_a_name_keep_their_headers(tmp_path: Path) -> N
 
 def test_targets_keep_the_order_in_which_they_were_asked_for(tmp_path: Path) -> None:
     path = write(tmp_path, RUNS)
-    table = read_table(path, ["length", "time"])
+    table = read_table(path, ["length", "time"], ignore="T")
     assert table.targets.columns.tolist() == ["length", "time"]
     assert [column.name for column in table.target_columns] == ["length", "time"]
 
@@ -168,10 +168,10 @@ def test_blanks_can_be_the_delimiter(tmp_path: Path) -> None:
 
 
 def test_decimal_commas_are_found_and_recorded(tmp_path: Path) -> None:
-    text = "x;z;y\n" + "\n".join(f"{k},5;{k * k % 7};1.{k}00,25" for k in range(1, 9))
+    text = "x;z;y\n" + "\n".join(f"{k},5;{k * k % 7};1.{k * k:03d},25" for k in range(1, 9))
     table = read(tmp_path, text)
     assert table.frame["x"].tolist() == [k + 0.5 for k in range(1, 9)]
-    assert table.frame["y"].tolist() == [1000.25 + 100 * k for k in range(1, 9)]
+    assert table.frame["y"].tolist() == [1000.25 + k * k for k in range(1, 9)]
     assert "'x': decimal commas were read" in whats(table)
     assert "'y': separators of thousands were taken out" in whats(table)
 
@@ -186,12 +186,12 @@ def test_decimal_mark_of_the_file_decides_what_a_column_leaves_open(tmp_path: Pa
 
 @pytest.mark.parametrize("mark", [" ", "\u202f", "'"])
 def test_other_separators_of_thousands_are_taken_out(tmp_path: Path, mark: str) -> None:
-    text = "x;z;y\n" + "\n".join(f"{k}{mark}{k}00;{k * k % 7};{k}" for k in range(1, 9))
+    text = "x;z;y\n" + "\n".join(f"{k}{mark}{k}00;{k * k % 7};{k * k}" for k in range(1, 9))
     assert read(tmp_path, text).frame["x"].tolist() == [1100.0 * k for k in range(1, 9)]
 
 
 def test_unit_in_every_cell_becomes_the_unit_of_the_column(tmp_path: Path) -> None:
-    text = "x,z,y\n" + "\n".join(f"{k} %,{k * k % 7} μmol/L,{k}" for k in range(1, 9))
+    text = "x,z,y\n" + "\n".join(f"{k} %,{k * k % 7} μmol/L,{k * k}" for k in range(1, 9))
     table = read(tmp_path, text)
     assert (table.column("x").unit, table.column("z").unit) == ("%", "µmol/L")
     assert table.frame["x"].tolist() == list(range(1, 9))
@@ -205,11 +205,13 @@ def test_names_that_begin_with_numbers_stay_words(tmp_path: Path, grades: list[s
 
 
 def test_sodium_is_not_a_missing_value(tmp_path: Path) -> None:
-    text = "metal,z,y\n" + "\n".join(f"{'Na' if k % 2 else 'NA'},{k},{k * k % 7}" for k in range(8))
-    with pytest.raises(DataError, match="'metal'.*4 of 8 rows"):
+    text = "metal,z,y\n" + "\n".join(
+        f"{['Na', 'NA', 'K'][k % 3]},{k},{k * k % 7}" for k in range(9)
+    )
+    with pytest.raises(DataError, match=r"'metal'.*3 of 9 rows"):
         read(tmp_path, text)
-    text = text.replace("NA", "K")
-    assert read(tmp_path, text).column("metal").levels == ("K", "Na")
+    text = text.replace("NA", "None")
+    assert read(tmp_path, text).column("metal").levels == ("K", "Na", "None")
 
 
 @pytest.mark.parametrize(
@@ -325,11 +327,15 @@ def test_linear_pair_of_inputs_gets_a_warning() -> None:
     rng = np.random.default_rng(3)
     kelvin = rng.uniform(300, 500, 20)
     frame = pd.DataFrame({"K": kelvin, "C": kelvin - 273.15, "y": rng.normal(size=20)})
-    assert any("'C' is a linear function of 'K'" in w for w in table_from_frame(frame, "y").warnings)
+    assert any(
+        "'C' is a linear function of 'K'" in w for w in table_from_frame(frame, "y").warnings
+    )
 
 
 def test_slip_of_the_decimal_gets_a_warning(tmp_path: Path) -> None:
-    text = "x,z,y\n" + "".join(f"{k + 1},{k * k % 7},{k}\n" for k in range(12)).replace("12,", "1200,")
+    text = "x,z,y\n" + "".join(f"{k + 1},{k * k % 7},{k}\n" for k in range(12)).replace(
+        "12,", "1200,"
+    )
     assert any("holds 1200, more than 20 times" in w for w in read(tmp_path, text).warnings)
 
 
@@ -361,7 +367,7 @@ def test_workbook_keeps_numbers_dates_and_the_sheet(tmp_path: Path) -> None:
     frame = pd.DataFrame(
         {
             "day": pd.date_range("2024-03-01", periods=8),
-            "x\n(mg)": [0.1 * k for k in range(8)],
+            "x\n(mg)": [0.125 * k for k in range(8)],
             "on": [True, False] * 4,
             "y": [k * k % 7 for k in range(8)],
         }
@@ -392,7 +398,9 @@ def test_header_of_numpy_savetxt_is_read(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     values = rng.normal(size=(9, 3))
     np.savetxt(path, values, header="x,z,y", delimiter=",")
-    np.testing.assert_array_equal(read_table(path, "y").frame.to_numpy(), np.loadtxt(path, delimiter=","))
+    np.testing.assert_array_equal(
+        read_table(path, "y").frame.to_numpy(), np.loadtxt(path, delimiter=",")
+    )
 
 
 def test_comments_on_top_tell_the_source(tmp_path: Path) -> None:
@@ -408,7 +416,7 @@ def test_data_frame_is_checked_like_a_file(tmp_path: Path) -> None:
     table = table_from_frame(frame, "length")
     pd.testing.assert_frame_equal(table.frame, read(tmp_path, RUNS, "length").frame)
     assert table.simulated
-    with pytest.raises(DataError, match="row 3, column 'x'.*infinite"):
+    with pytest.raises(DataError, match=r"row 3, column 'x'.*infinite"):
         table_from_frame(pd.DataFrame({"x": [1, np.inf, 2, 3, 4], "y": range(5)}), "y")
 
 
@@ -423,7 +431,9 @@ def test_faults_are_collected_over_columns_and_rows(tmp_path: Path) -> None:
 
 
 def test_several_targets_may_have_gaps(tmp_path: Path) -> None:
-    text = "x,a,b\n" + "".join(f"{k},{k if k % 3 else ''},{k * k % 7 if k % 2 else ''}\n" for k in range(18))
+    text = "x,a,b\n" + "".join(
+        f"{k},{k * k if k % 3 else ''},{k * k % 7 if k % 2 else ''}\n" for k in range(18)
+    )
     table = read_table(write(tmp_path, text), ["a", "b"])
     assert table.n_rows == 15
     assert table.targets.isna().sum().tolist() == [3, 6]

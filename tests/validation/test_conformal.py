@@ -112,7 +112,7 @@ def test_eight_rows_have_no_interval_at_90_percent():
 def test_intervals_cover_new_rows_at_their_level():
     random = np.random.default_rng(1)
     inside = []
-    for _ in range(150):
+    for _ in range(80):
         X, new = random.uniform(-2, 2, (28, 1)), random.uniform(-2, 2, (40, 1))
         y = np.sin(2 * X[:, 0]) + 0.3 * random.standard_t(4, size=28)
         y_new = np.sin(2 * new[:, 0]) + 0.3 * random.standard_t(4, size=40)

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from joblib import parallel_config
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import Ridge
@@ -181,10 +182,11 @@ def test_fit_many_keeps_the_order_when_batches_are_split_by_width():
         np.testing.assert_allclose(model.predict(inputs), expected)
 
 
-def test_fit_many_leaves_the_estimator_unfitted_and_may_use_processes():
+def test_fit_many_leaves_the_estimator_unfitted_and_may_run_side_by_side():
     X, y = _data(20)
     base = Ridge()
-    one, two = fit_many(base, [(X, y), (X[:10], y[:10])], n_jobs=2)
+    with parallel_config(backend="threading"):
+        one, two = fit_many(base, [(X, y), (X[:10], y[:10])], n_jobs=2)
     assert not hasattr(base, "coef_")
     np.testing.assert_allclose(one.coef_, Ridge().fit(X, y).coef_)
     np.testing.assert_allclose(two.coef_, Ridge().fit(X[:10], y[:10]).coef_)

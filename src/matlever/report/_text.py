@@ -25,6 +25,7 @@ __all__ = [
     "plural",
     "quantity",
     "score",
+    "score_sd",
     "shorten",
     "text",
     "trimmed",
@@ -117,6 +118,14 @@ def mean_sd(mean: float | None, sd: float | None) -> str:
 def decimals_for(value: float, digits: int) -> int:
     """Return how many decimals show `digits` significant digits of `value`."""
     return max(digits - 1 - math.floor(math.log10(abs(value))), 0)
+
+
+def score_sd(mean: float | None, sd: float | None) -> str:
+    """Return ``"0.83 ± 0.04"``, with a third decimal where the spread would round to zero."""
+    if mean is None or sd is None or abs(mean) > 100 or sd > 100:
+        return score(mean)
+    decimals = 3 if 0 < sd < 0.005 else 2
+    return f"{fixed(mean, decimals)} ± {fixed(sd, decimals)}"
 
 
 def percent(share: float | None) -> str:

@@ -24,7 +24,11 @@ def data_section(results: Mapping[str, Any]) -> str:
         + _counts(data)
         + _changes(data)
         + warning_box(
-            [text(string(entry)) for entry in items(data.get("warnings"))],
+            [
+                text(string(entry))
+                for entry in items(data.get("warnings"))
+                if entry not in items(results.get("warnings"))  # These stand at the top.
+            ],
             "Worth knowing about this file",
         )
         + _mixtures(data)

@@ -1,11 +1,10 @@
-"""The drawings of the report: predicted against measured, three numbers, and sweeps."""
+"""Predicted against measured values, and coefficients of determination as bars."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,14 +12,13 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 from numpy.typing import NDArray
 
-from matlever.report._text import day, number_text, plain, score
+from matlever.report._text import plain, score
 from matlever.report.canvas import axis_label, colour, new_axes, style_ticks, to_svg, write
 
-__all__ = ["Cloud", "Sweep", "measured_against_predicted", "r2_bars", "sweep_panel", "thin_out"]
+__all__ = ["Cloud", "measured_against_predicted", "r2_bars", "thin_out"]
 
 Floats = NDArray[np.float64]
 _MOST_POINTS = 2_000
-_MOST_CURVES = 40
 
 
 @dataclass(frozen=True)
@@ -137,7 +135,7 @@ def _draw_cloud(axes: Axes, cloud: Cloud, named: int, log: bool) -> None:
                 marker=marker,
                 facecolors=colour(name) if cloud.filled else "none",
                 edgecolors=colour("card") if cloud.filled else colour(name),
-                linewidths=0.7 if cloud.filled else 1.2,
+                linewidths=(0.7 if size > 12 else 0) if cloud.filled else 1.2,
                 zorder=3,
             )
     if cloud.names:
@@ -221,95 +219,3 @@ def r2_bars(
             weight="bold",
         )
     return to_svg(figure, uid, description)
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """What a model predicts while one knob is turned."""
-
-    knob: str
-    kind: str
-    values: Floats
-    levels: Sequence[str]
-    mean: Floats
-    lower: Floats | None
-    upper: Floats | None
-    curves: Floats  # (n_curves, n_values)
-    data: Floats
-
-
-def sweep_limits(sweeps: Sequence[Sweep]) -> tuple[float, float] | None:
-    """Return limits of the predicted value that suit all panels of one target."""
-    lines = [s for sweep in sweeps for s in (sweep.mean, sweep.lower, sweep.upper) if s is not None]
-    values = np.concatenate(lines) if lines else np.empty(0)
-    values = values[np.isfinite(values)]
-    if not values.size:
-        return None
-    low, high = float(values.min()), float(values.max())
-    curves = np.concatenate([sweep.curves.ravel() for sweep in sweeps])
-    curves = curves[np.isfinite(curves)]
-    if curves.size:  # A few rows far out may leave the panel, so that the others can be read.
-        low, high = min(low, np.quantile(curves, 0.01)), max(high, np.quantile(curves, 0.99))
-    margin = 0.05 * (high - low) or max(abs(high), 1e-12) * 0.1
-    return low - margin, high + margin
-
-
-def sweep_panel(
-    uid: str, sweep: Sweep, limits: tuple[float, float], what: str, description: str
-) -> str:
-    """Draw one sweep: mean, interval band, single rows, and where the data are."""
-    stepped = bool(sweep.levels) or sweep.kind == "categorical"
-    figure, axes = new_axes(300, 224, (46, 12, 26, 50))
-    x = np.arange(len(sweep.mean), dtype=float) if stepped else sweep.values
-    axes.set_ylim(*limits)
-    low, high = float(np.nanmin(x)), float(np.nanmax(x))
-    margin = 0.5 if stepped else 0.03 * (high - low) or 0.5
-    axes.set_xlim(low - margin, high + margin)
-    style_ticks(axes, "y", n=4)
-    _name_values(axes, sweep, x, stepped)
-    if stepped:
-        _draw_steps(axes, sweep, x)
-    else:
-        _draw_lines(axes, sweep, x)
-        inside = np.unique(sweep.data[np.isfinite(sweep.data)])
-        inside = inside[thin_out(len(inside), 150)]
-        foot = axes.get_xaxis_transform()
-        for value in inside:
-            axes.plot([value, value], [0, 0.035], color=colour("soft"), linewidth=1, transform=foot)
-    axis_label(axes, plain(sweep.knob, 44), plain(what, 44), left=42)
-    return to_svg(figure, uid, description)
-
-
-def _name_values(axes: Axes, sweep: Sweep, x: Floats, stepped: bool) -> None:
-    if not stepped and sweep.kind == "date":
-        axes.set_xticks([x[0], x[-1]], [day(float(x[0])), day(float(x[-1]))])
-        axes.xaxis.get_ticklabels()[0].set_horizontalalignment("left")
-        axes.xaxis.get_ticklabels()[-1].set_horizontalalignment("right")
-    elif not stepped:
-        style_ticks(axes, "x", n=5, grid=False)
-    else:
-        levels = list(sweep.levels) or [number_text(float(v)) for v in sweep.values]
-        names = [*levels, *("?" for _ in range(len(x)))][: len(x)]
-        shown = thin_out(len(x), 8)
-        width = max(3, 36 // max(len(shown), 1))
-        axes.set_xticks(x[shown])
-        axes.set_xticklabels([plain(names[row], width) for row in shown], parse_math=False)
-
-
-def _draw_lines(axes: Axes, sweep: Sweep, x: Floats) -> None:
-    if sweep.lower is not None and sweep.upper is not None:
-        axes.fill_between(x, sweep.lower, sweep.upper, color=colour("wash"), alpha=0.55, lw=0)
-    for curve in sweep.curves[thin_out(len(sweep.curves), _MOST_CURVES)]:
-        axes.plot(x, curve, color=colour("thread"), linewidth=0.8, alpha=0.6)
-    axes.plot(x, sweep.mean, color=colour("blue"), linewidth=2.4, solid_capstyle="round")
-
-
-def _draw_steps(axes: Axes, sweep: Sweep, x: Floats) -> None:
-    if sweep.lower is not None and sweep.upper is not None:
-        axes.vlines(x, sweep.lower, sweep.upper, color=colour("wash"), linewidth=9, alpha=0.7)
-    rows = thin_out(len(sweep.curves), _MOST_CURVES)
-    if len(rows):
-        curves = sweep.curves[rows]
-        spots: Any = np.broadcast_to(x, curves.shape).ravel()
-        axes.scatter(spots, curves.ravel(), s=5, color=colour("thread"), alpha=0.6, linewidths=0)
-    axes.scatter(x, sweep.mean, s=46, color=colour("blue"), linewidths=0, zorder=3)

@@ -1,4 +1,4 @@
-"""The out-of-fold predictions of one target, as arrays."""
+"""Arrays out of a results document; above all the out-of-fold predictions of a target."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from matlever.report._values import items, mapping, numbers, string
 
-__all__ = ["HeldOut"]
+__all__ = ["HeldOut", "as_floats", "matrix"]
 
 Floats = NDArray[np.float64]
 
@@ -61,6 +61,14 @@ class HeldOut:
 def as_floats(values: list[float | None]) -> Floats:
     """Return an array in which NaN stands for None."""
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def matrix(value: object, width: int) -> Floats:
+    """Return rows of numbers as an array of shape (n_rows, width), NaN where there is none."""
+    rows = [numbers(row)[:width] for row in items(value)]
+    return np.array(
+        [as_floats(row + [None] * (width - len(row))) for row in rows], dtype=np.float64
+    ).reshape(len(rows), width)
 
 
 def _bound(value: object, n: int) -> Floats | None:

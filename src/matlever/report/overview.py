@@ -13,7 +13,7 @@ from matlever.report._text import (
     plain,
     plural,
     quantity,
-    score,
+    score_sd,
     text,
 )
 from matlever.report._values import flag, items, number, pick, records, string
@@ -52,10 +52,7 @@ def default_scores(target: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def r2_text(entry: object) -> str:
     """Return ``"0.83 ± 0.04"`` from a score's mean and sd."""
-    mean, sd = number(pick(entry, "mean")), number(pick(entry, "sd"))
-    if mean is None or sd is None:
-        return score(mean)
-    return f"{score(mean)} ± {score(sd)}"
+    return score_sd(number(pick(entry, "mean")), number(pick(entry, "sd")))
 
 
 def pill(target: Mapping[str, Any]) -> str:
@@ -81,8 +78,13 @@ def overview(results: Mapping[str, Any], targets: list[Mapping[str, Any]]) -> st
     facts = [text(source, 120)] if source else []
     facts += [plural(rows, "row")] if rows is not None else []
     title = plain(string(results.get("title")), 160) or "Study"
-    sentences = [text(string(entry)) for entry in items(pick(results, "summary", "sentences"))]
-    listed = "".join(f"<li>{sentence}</li>" for sentence in sentences if sentence)
+    on_cards = {plain(string(pick(target, "verdict", "sentence"))) for target in targets} - {""}
+    sentences = [plain(string(entry)) for entry in items(pick(results, "summary", "sentences"))]
+    listed = "".join(
+        f"<li>{text(sentence)}</li>"
+        for sentence in sentences
+        if sentence and not any(said in sentence for said in on_cards)
+    )
     headline = text(string(pick(results, "summary", "headline")))
     cards = "".join(_card(target, place) for place, target in enumerate(targets))
     warned = [text(string(entry)) for entry in items(results.get("warnings"))]
@@ -92,7 +94,7 @@ def overview(results: Mapping[str, Any], targets: list[Mapping[str, Any]]) -> st
         f"<h1>{text(title)}</h1>"
         + (f'<p class="lead">{headline}</p>' if headline else "")
         + (f'<ul class="plain">{listed}</ul>' if listed else "")
-        + f'<div class="cards">{cards}</div>'
+        + f'<div class="cards{" one" if len(targets) == 1 else ""}">{cards}</div>'
         + warning_box(warned)
         + "</header>"
     )

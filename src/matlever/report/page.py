@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from matlever.report._text import text
 from matlever.report.style import SCRIPT, SCRIPT_HASH, STYLE
 
-__all__ = ["page"]
+__all__ = ["SIMULATED_TAG", "page"]
 
+SIMULATED_TAG = '<span class="tag simulated">simulated</span>'
 _POLICY = f"default-src 'none'; style-src 'unsafe-inline'; script-src '{SCRIPT_HASH}'"
 
 
@@ -47,6 +48,8 @@ def page(
         if simulated is not None
         else ""
     )
+    mark = SIMULATED_TAG if simulated is not None else ""
+    writer = f"matlever {text(version, 40)}".strip()
     return (
         '<!DOCTYPE html>\n<html lang="en" xmlns="http://www.w3.org/1999/xhtml"><head>'
         '<meta charset="utf-8"/>'
@@ -55,11 +58,11 @@ def page(
         '<meta name="referrer" content="no-referrer"/>'
         f"<title>{text(title, 120)}</title><style>{STYLE}</style></head><body>"
         f"{banner}"
-        f'<div class="bar"><div class="wrap"><nav aria-label="Sections">{links}</nav>'
+        f'<div class="bar"><div class="wrap"><nav aria-label="Sections">{links}</nav>{mark}'
         '<button id="theme" type="button" hidden="hidden" '
         'aria-label="Switch between light and dark">Dark</button></div></div>'
         f'<main class="wrap">{body}</main>'
-        f'<div class="wrap"><footer>Written by matlever {text(version, 40)}. This page is one '
+        f'<div class="wrap"><footer>Written by {writer}. This page is one '
         "file and loads nothing from the network.</footer></div>"
         f"<script>{SCRIPT}</script></body></html>\n"
     )

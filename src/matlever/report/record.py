@@ -62,6 +62,7 @@ def record_section(results: Mapping[str, Any]) -> str:
     settings = [
         (text(string(name), 60), setting_text(value))
         for name, value in list(mapping(results.get("settings")).items())[:80]
+        if value not in (None, [], {}, "")  # Not set: the default was used.
     ]
     cite = [
         ("cite for the data", text(string(data.get("citation")), 1_000)),

@@ -23,8 +23,7 @@ from matlever.report._text import (
 from matlever.report._values import flag, items, mapping, number, numbers, pick, records, string
 from matlever.report.figures import Cloud, measured_against_predicted, thin_out
 from matlever.report.heatmap import colour_scale, column_labels, strip
-from matlever.report.held_out import as_floats
-from matlever.report.knobs_part import matrix
+from matlever.report.held_out import as_floats, matrix
 from matlever.report.page import page
 from matlever.report.record import pairs, setting_text
 from matlever.report.scores import three_numbers_part
@@ -208,8 +207,8 @@ def _scatters(entries: Sequence[Mapping[str, Any]]) -> str:
     )
     return (
         "<p>Under the paper's protocol the original rows hug the line because they, or rows made "
-        "from them, were in training. Held out with all of those, they are predicted as on the "
-        "right.</p>" + key + "".join(parts)
+        "from them, were in training. Held out with all of those, they are predicted as in "
+        "the second plot.</p>" + key + "".join(parts)
     )
 
 

@@ -59,6 +59,11 @@ def _protocols(target: Mapping[str, Any]) -> str:
     honest = text(string(pick(target, "protocols", "honest", "text")))
     random = text(string(pick(target, "protocols", "random", "text")))
     said = f"<p>Scored by: {honest}</p>" if honest else ""
+    if flag(target.get("log_scale")):
+        said += (
+            "<p>The values are skewed, so the model works on their logarithm; errors and intervals "
+            "are given in the unit itself.</p>"
+        )
     if random:
         said += f"<p>Beside it, for comparison only: {random}</p>"
     return said
@@ -224,7 +229,7 @@ def worst_rows(target: Mapping[str, Any], most: int = 8) -> str:
     if not len(order):
         return ""
     unit = string(target.get("unit"))
-    of = f" ({text(unit, 24)})" if unit else ""
+    of = f" ({text(unit, 24)})" if 0 < len(unit) <= 6 else ""
     rmse = float(np.sqrt(np.nanmean(residuals**2)))
     rows = "".join(_worst_row(held, int(row), rmse) for row in order)
     typical = text(quantity(rmse, unit))

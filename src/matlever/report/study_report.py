@@ -11,11 +11,12 @@ from matlever.exceptions import StudyError
 from matlever.report._text import plain, text
 from matlever.report._values import flag, pick, records, string
 from matlever.report.data_section import data_section
-from matlever.report.knobs_part import sweeps_part, weights_part
 from matlever.report.overview import anchor, overview, target_label
-from matlever.report.page import page
+from matlever.report.page import SIMULATED_TAG, page
 from matlever.report.record import record_section
 from matlever.report.scores import prediction_part, worst_rows
+from matlever.report.sweeps_part import sweeps_part
+from matlever.report.weights_part import weights_part
 from matlever.storage import write_text
 
 __all__ = ["RESULTS_SCHEMA", "render_report", "write_report"]
@@ -51,10 +52,11 @@ def render_report(results: Mapping[str, Any]) -> str:
     nav = [("found", "What was found"), ("data", "The data")]
     nav += [(anchor(place), plain(target_label(t), 40)) for place, t in enumerate(targets)]
     nav.append(("record", "How it was made"))
+    simulated = flag(pick(results, "data", "simulated"))
     body = (
         overview(results, targets)
         + data_section(results)
-        + "".join(_target_section(target, place) for place, target in enumerate(targets))
+        + "".join(_target_section(target, place, simulated) for place, target in enumerate(targets))
         + record_section(results)
     )
     title = plain(string(results.get("title")), 100) or "Study"
@@ -62,7 +64,7 @@ def render_report(results: Mapping[str, Any]) -> str:
         f"{title} – matlever",
         body,
         nav=nav,
-        simulated=_SIMULATED if flag(pick(results, "data", "simulated")) else None,
+        simulated=_SIMULATED if simulated else None,
         version=string(results.get("matlever_version")),
     )
 
@@ -82,10 +84,12 @@ def check_schema(document: object, schema: str) -> None:
         )
 
 
-def _target_section(target: Mapping[str, Any], place: int) -> str:
+def _target_section(target: Mapping[str, Any], place: int, simulated: bool) -> str:
     uid = f"t{place + 1}"
+    mark = SIMULATED_TAG if simulated else ""
     return (
-        f'<section class="target" id="{anchor(place)}"><h2>{text(target_label(target), 160)}</h2>'
+        f'<section class="target" id="{anchor(place)}">'
+        f"<h2>{text(target_label(target), 160)}{mark}</h2>"
         + prediction_part(target, uid)
         + weights_part(target)
         + sweeps_part(target, uid)

@@ -88,10 +88,11 @@ padding:1.15rem 1.3rem 1.25rem;min-width:0;display:flex;flex-direction:column}
 .facts>div{display:grid;grid-template-columns:1fr;gap:0}
 .facts{display:grid;gap:.75rem;margin:auto 0 0;padding-top:.9rem;
 border-top:1px solid var(--line)}
-.card{container-type:inline-size}
-@container (min-width:38rem){.facts{grid-template-columns:repeat(3,minmax(0,1fr));gap:2rem}
-.facts>div{grid-template-rows:2.2rem auto}.facts dt{align-self:end}}
-
+.one .facts{grid-template-columns:repeat(auto-fit,minmax(min(15rem,100%),1fr));gap:1rem 2rem}
+.one .facts>div{grid-template-rows:2.2rem auto;align-content:start}.one .facts dt{align-self:end}
+@supports (grid-template-rows:subgrid){
+.cards:not(.one) .card{display:grid;grid-template-rows:subgrid;grid-row:span 4;gap:0}
+.cards:not(.one) .facts{margin-top:0;align-content:start}.cards:not(.one) .pill{justify-self:start}}
 .facts dt{font-size:.8rem;color:var(--soft);line-height:1.35}
 .facts dd{margin:0;font-size:.85rem;color:var(--soft);line-height:1.4}
 .facts dd b{display:block;font-size:1.45rem;line-height:1.2;color:var(--ink);font-weight:600;
@@ -135,6 +136,8 @@ tr.part th{font-weight:600;background:var(--sunk)}
 .tag{display:inline-block;font-size:.74rem;font-weight:500;color:var(--soft);
 border:1px solid var(--line);border-radius:5px;padding:0 .35rem;margin-left:.35rem;
 white-space:nowrap}
+.tag.simulated{color:var(--amber);border-color:currentColor;font-family:ui-sans-serif,system-ui,
+sans-serif;font-size:.78rem;vertical-align:middle;letter-spacing:0;flex:none}
 dl.stats{display:grid;grid-template-columns:repeat(auto-fit,minmax(7.2rem,1fr));
 gap:1rem 1.4rem;margin:1.2rem 0 1.6rem}
 dl.stats dt{font-size:.82rem;color:var(--soft);line-height:1.35}
@@ -212,7 +215,9 @@ border-radius:0}
 .many .strip{height:1.35rem}
 .scale{display:flex;align-items:center;gap:.6rem;font-size:.8rem;
 color:var(--soft);margin-top:.7rem}
-.scale svg{flex:0 1 11rem;min-width:4rem;height:.8rem;border-radius:2px;outline:1px solid var(--grid)}
+.scale span{min-width:0;overflow-wrap:anywhere}
+.scale svg{flex:0 1 11rem;min-width:4rem;height:.8rem;border-radius:2px;
+outline:1px solid var(--grid)}
 @media screen and (max-width:760px){
 .bar nav{mask-image:linear-gradient(to left,transparent,#000 1.6rem);padding-right:1.6rem}
 .labels.many{display:none!important}
@@ -238,14 +243,15 @@ section,header.top{padding-top:1.2rem}
 section+section::before{margin-bottom:1.2rem}
 section.target{break-before:page}
 section.target::before{display:none!important}
-h2,h3,h4,caption{break-after:avoid}
+h2,h3,h4,h3+p,caption{break-after:avoid}
+.labels.many{font-size:.52rem!important}
 figure,.card,.panel,.heat,tr,.say{break-inside:avoid}
 .card,.panel,.heat,.scroll{border-color:#999}
 .scroll{overflow:visible}
 .cards{grid-template-columns:minmax(0,1fr);gap:.7rem;margin:.8rem 0}
 .card{padding:.7rem 1rem}
 .card>p{margin:.2rem 0 .4rem}
-.facts{padding-top:.5rem}
+.facts{padding-top:.5rem;grid-template-columns:repeat(3,minmax(0,1fr))!important;gap:1.4rem}
 .heat .row{grid-template-columns:10rem minmax(0,1fr) 12rem}
 th,td{padding:.3rem .6rem}
 .grid{grid-template-columns:repeat(3,1fr)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from matlever.exceptions import Fault, shorten
+from matlever.tables._cell_units import CellUnits, Place, unit_of_cells
 from matlever.tables._cells import (
     DATE_FORMATS,
     Reading,
@@ -22,18 +23,14 @@ from matlever.tables._cells import (
     parse_date,
     read_number,
 )
+from matlever.tables._decimals import MOSTLY, Decimal, choose_decimal, plain_numbers
 from matlever.tables._raw import Cell, cell_text
 from matlever.tables.table import Change
-from matlever.tables.units import quantity_of, same_unit
 
-__all__ = ["Draft", "decimal_evidence", "understand_column"]
+__all__ = ["Draft", "understand_column"]
 
-# A column with this share of numbers is meant as numbers, and the rest of it are faults.
-_MOSTLY = 0.8
 _LARGEST = 1e150  # its square is still a number
 _SMALLEST = 1e-150
-
-Decimal = Literal[".", ","]
 
 
 @dataclass(eq=False)
@@ -70,54 +67,6 @@ class Draft:
         return np.isnan(self.numbers)
 
 
-@dataclass
-class _Evidence:
-    """How many different cells can be read with one decimal mark only, or with both."""
-
-    point: int = 0
-    comma: int = 0
-    ambiguous_point: int = 0  # 1.234
-    ambiguous_comma: int = 0  # 1,234
-    grouped_point: int = 0  # 1,234.5
-    grouped_comma: int = 0  # 1.234,5
-
-
-def _gather(readings: Iterable[tuple[str, Reading]]) -> _Evidence:
-    evidence = _Evidence()
-    for text, reading in readings:
-        if reading.point is None:
-            evidence.comma += 1
-            evidence.grouped_comma += reading.comma_grouped
-        elif reading.comma is None:
-            evidence.point += 1
-            evidence.grouped_point += reading.point_grouped
-        elif reading.is_ambiguous:
-            if "," in text:
-                evidence.ambiguous_comma += 1
-            else:
-                evidence.ambiguous_point += 1
-    return evidence
-
-
-def decimal_evidence(columns: Iterable[Sequence[Cell]]) -> Decimal | None:
-    """Return the decimal mark of a file, or None where its columns disagree or do not tell.
-
-    Only columns that are mostly numbers have a say.
-    """
-    marks: set[Decimal] = set()
-    for cells in columns:
-        texts = {cell for cell in cells if isinstance(cell, str) and not is_missing(cell)}
-        readings = [(text, r) for text in texts if (r := read_number(text)) is not None]
-        if len(readings) < _MOSTLY * len(texts):
-            continue
-        evidence = _gather(readings)
-        if evidence.comma > evidence.point:
-            marks.add(",")
-        elif evidence.point:
-            marks.add(".")
-    return marks.pop() if len(marks) == 1 else None
-
-
 def understand_column(
     cells: Sequence[Cell],
     rows: Sequence[int],
@@ -150,13 +99,20 @@ def understand_column(
     counts: Counter[str] = Counter(cell for cell in cells if isinstance(cell, str))
     n_native = len(cells) - sum(counts.values())
     texts = {text: n for text, n in counts.items() if not is_missing(text)}
+    if kind in (None, "numeric") and decimal != "," and texts:
+        values = plain_numbers(texts)
+        if values is not None:
+            place = Place(rows, header, name, file)
+            draft = Draft("numeric", np.full(len(cells), np.nan), [None] * len(cells))
+            _fill(draft, cells, values, place, ".")
+            return draft
     readings = {text: r for text in texts if (r := read_number(text)) is not None}
     n_numbers = n_native + sum(texts[text] for text in readings)
     n_infinite = sum(
         n for text, n in texts.items() if text not in readings and looks_like_number(text)
     )
     n_filled = n_native + sum(texts.values())
-    place = _Place(rows, header, name, file)
+    place = Place(rows, header, name, file)
     if kind == "categorical":
         return _as_words(cells, place)
     if n_filled == 0:
@@ -168,8 +124,8 @@ def understand_column(
         draft = _as_dates(cells, texts, n_filled, place, forced=kind == "date")
         if draft is not None:
             return draft
-    if kind == "numeric" or n_numbers + n_infinite >= _MOSTLY * n_filled:
-        units = _Units.of(readings, texts, n_native)
+    if kind == "numeric" or n_numbers + n_infinite >= MOSTLY * n_filled:
+        units = CellUnits.of(readings, texts, n_native)
         if kind == "numeric" or units.are_plausible(n_numbers):
             return _as_numbers(cells, readings, units, place, unit, decimal, file_decimal, counts)
     draft = _as_words(cells, place)
@@ -178,7 +134,7 @@ def understand_column(
             f"{name!r} holds {n_numbers + n_infinite} numbers and "
             f"{n_filled - n_numbers - n_infinite} words; it is read as words."
         )
-    if sum(n for text, n in texts.items() if looks_like_ambiguous_date(text)) >= _MOSTLY * n_filled:
+    if sum(n for text, n in texts.items() if looks_like_ambiguous_date(text)) >= MOSTLY * n_filled:
         draft.warnings.append(
             f"{name!r} holds dates whose day and month cannot be told apart; it is read as words. "
             "Write dates as yyyy-mm-dd."
@@ -186,21 +142,7 @@ def understand_column(
     return draft
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where a column stands, for messages."""
-
-    rows: Sequence[int]
-    header: str
-    name: str
-    file: str
-
-    def fault(self, reason: str, remedy: str, position: int | None = None) -> Fault:
-        row = None if position is None else self.rows[position]
-        return Fault(reason, remedy, file=self.file, row=row, column=self.header)
-
-
-def _as_words(cells: Sequence[Cell], place: _Place) -> Draft:
+def _as_words(cells: Sequence[Cell], place: Place) -> Draft:
     """Return a column of words; levels that differ in case or blanks only get a warning."""
     words = [
         None if (text := cell_text(cell)) == "" or is_missing_word(text) else text for cell in cells
@@ -222,7 +164,7 @@ def _as_words(cells: Sequence[Cell], place: _Place) -> Draft:
 
 
 def _as_dates(
-    cells: Sequence[Cell], texts: dict[str, int], n_filled: int, place: _Place, *, forced: bool
+    cells: Sequence[Cell], texts: dict[str, int], n_filled: int, place: Place, *, forced: bool
 ) -> Draft | None:
     """Return a column of dates, or None where the cells are none."""
     best, best_days, best_share = "", {}, 0.0
@@ -231,7 +173,7 @@ def _as_dates(
         share = sum(texts[text] for text in days) / n_filled
         if share > best_share:
             best, best_days, best_share = style, days, share
-    if best_share < _MOSTLY and not forced:
+    if best_share < MOSTLY and not forced:
         return None
     numbers = np.full(len(cells), np.nan)
     draft = Draft("date", numbers, [None] * len(cells))
@@ -252,39 +194,11 @@ def _as_dates(
     return draft
 
 
-@dataclass(frozen=True)
-class _Units:
-    """The units behind the numbers of a column."""
-
-    counts: dict[str, int]  # one spelling of each unit -> cells
-    n_bare: int
-
-    @classmethod
-    def of(cls, readings: dict[str, Reading], texts: dict[str, int], n_native: int) -> _Units:
-        counts: dict[str, int] = {}
-        n_bare = n_native
-        for text, reading in readings.items():
-            if reading.unit is None:
-                n_bare += texts[text]
-                continue
-            known = next((u for u in counts if same_unit(u, reading.unit)), reading.unit)
-            counts[known] = counts.get(known, 0) + texts[text]
-        return cls(counts, n_bare)
-
-    def are_plausible(self, n_numbers: int) -> bool:
-        """Return whether these are measurements, if perhaps in mixed units, and not names."""
-        if not self.counts or self.n_bare >= _MOSTLY * n_numbers:
-            return True
-        if max(self.counts.values()) >= _MOSTLY * n_numbers:
-            return True
-        return len({quantity_of(unit) for unit in self.counts}) == 1
-
-
 def _as_numbers(
     cells: Sequence[Cell],
     readings: dict[str, Reading],
-    units: _Units,
-    place: _Place,
+    units: CellUnits,
+    place: Place,
     unit: str | None,
     decimal: Decimal | None,
     file_decimal: Decimal | None,
@@ -293,7 +207,7 @@ def _as_numbers(
     """Return a column of numbers, each cell that is none being a fault."""
     numbers = np.full(len(cells), np.nan)
     draft = Draft("numeric", numbers, [None] * len(cells))
-    used, attested = _choose_decimal(readings, decimal, file_decimal)
+    used, attested = choose_decimal(readings, decimal, file_decimal)
     if used is None:
         example = next(text for text, reading in readings.items() if reading.is_ambiguous)
         reading = readings[example]
@@ -314,49 +228,42 @@ def _as_numbers(
         values[text] = value
         n_grouped += grouped * counts[text]
         n_comma += (used == "," and "," in text) * counts[text]
-    for position, cell in enumerate(cells):
-        if isinstance(cell, str):
-            if is_missing(cell):
-                continue
-            if cell not in values:
-                reason, remedy = explain_text(cell, place.name, used)
-                draft.faults.append(place.fault(reason, remedy, position))
-                continue
-            value = values[cell]
-        else:
-            value = cell
-        reason = _impossible(value, cell)
-        if reason:
-            draft.faults.append(place.fault(*reason, position))
-        else:
-            numbers[position] = value
+    _fill(draft, cells, values, place, used)
     if n_comma:
         draft.changes.append(Change(f"{place.name!r}: decimal commas were read", n_comma))
     if n_grouped:
         draft.changes.append(
             Change(f"{place.name!r}: separators of thousands were taken out", n_grouped)
         )
-    _settle_unit(draft, cells, readings, units, place, unit)
+    draft.unit, outcome = unit_of_cells(cells, readings, units, place, unit)
+    if isinstance(outcome, Fault):
+        draft.faults.append(outcome)
+    elif outcome is not None:
+        draft.changes.append(outcome)
     return draft
 
 
-def _choose_decimal(
-    readings: dict[str, Reading], decimal: Decimal | None, file_decimal: Decimal | None
-) -> tuple[Decimal | None, bool]:
-    """Return the decimal mark and whether separators of thousands are sure; None if open."""
-    if decimal is not None:
-        return decimal, True
-    evidence = _gather(readings.items())
-    if evidence.comma > evidence.point:
-        return ",", evidence.grouped_comma > 0
-    if evidence.point:
-        return ".", evidence.grouped_point > 0
-    if evidence.ambiguous_comma:
-        # "1,234" alone: thousands in a file of decimal points, a decimal in one of commas.
-        return (None if evidence.ambiguous_point else file_decimal), True
-    if evidence.ambiguous_point and file_decimal == ",":
-        return None, False
-    return ".", False
+def _fill(
+    draft: Draft, cells: Sequence[Cell], values: dict[str, float], place: Place, decimal: Decimal
+) -> None:
+    """Set the numbers of a column; a filled cell without a value is a fault."""
+    numbers = draft.numbers
+    for position, cell in enumerate(cells):
+        if isinstance(cell, str):
+            if is_missing(cell):
+                continue
+            if cell not in values:
+                reason, remedy = explain_text(cell, place.name, decimal)
+                draft.faults.append(place.fault(reason, remedy, position))
+                continue
+            value = values[cell]
+        else:
+            value = cell
+        impossible = _impossible(value, cell)
+        if impossible is not None:
+            draft.faults.append(place.fault(impossible[0], impossible[1], position))
+        else:
+            numbers[position] = value
 
 
 def _impossible(value: float, cell: Cell) -> tuple[str, str] | None:
@@ -374,63 +281,3 @@ def _impossible(value: float, cell: Cell) -> tuple[str, str] | None:
     if 0.0 < abs(value) < _SMALLEST:
         return f"{shown!r} is too small to calculate with", "Correct it, or use a smaller unit"
     return None
-
-
-def _settle_unit(
-    draft: Draft,
-    cells: Sequence[Cell],
-    readings: dict[str, Reading],
-    units: _Units,
-    place: _Place,
-    unit: str | None,
-) -> None:
-    """Set the unit of the cells, or name those that do not agree."""
-    if not units.counts:
-        return
-    usual = max(units.counts, key=lambda u: units.counts[u])
-    others = [u for u in units.counts if u != usual]
-    agrees_with_header = unit is None or same_unit(unit, usual)
-    if not others and agrees_with_header and (units.n_bare == 0 or unit is not None):
-        draft.unit = usual if unit is None else None
-        draft.changes.append(
-            Change(
-                f"{place.name!r}: the unit {usual} was taken from the cells", units.counts[usual]
-            )
-        )
-        return
-    if unit is not None and not others:
-        draft.faults.append(
-            place.fault(
-                f"the header says {shorten(unit)!r}, but {units.counts[usual]} cells say {usual!r}",
-                f"Convert them to {shorten(unit)!r} and leave units to the header",
-            )
-        )
-        return
-    reading_of = [readings.get(cell) if isinstance(cell, str) else None for cell in cells]
-    kinds = dict(units.counts) | ({"no unit": units.n_bare} if units.n_bare else {})
-    main = max(kinds, key=lambda u: kinds[u])
-    odd = [
-        place.rows[position]
-        for position, reading in enumerate(reading_of)
-        if _unit_name(reading, cells[position], units) not in (main, None)
-    ]
-    found = ", ".join(f"{u!r} in {n} cells" for u, n in kinds.items())
-    where = ", ".join(map(str, odd[:5])) + (", ..." if len(odd) > 5 else "")
-    draft.faults.append(
-        Fault(
-            f"the column mixes units: {found} (rows {where} differ from most)",
-            "Convert all cells to one unit and write it into the header, as in 'length (nm)'",
-            file=place.file,
-            row=odd[0] if odd else None,
-            column=place.header,
-        )
-    )
-
-
-def _unit_name(reading: Reading | None, cell: Cell, units: _Units) -> str | None:
-    """Return the unit of a cell in the spelling of `units`, None for no number."""
-    if reading is None:
-        return None if isinstance(cell, str) else "no unit"
-    if reading.unit is None:
-        return "no unit"
-    return next((u for u in units.counts if same_unit(u, reading.unit)), None)

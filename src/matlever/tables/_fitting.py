@@ -42,26 +42,34 @@ def check_training(estimator: BaseEstimator, X: ArrayLike, y: ArrayLike) -> tupl
     """
     estimator._validate_params()
     rows, target = validate_data(
-        estimator, X, y, multi_output=True, y_numeric=True, dtype=np.float64, ensure_min_samples=2
+        estimator,
+        X,
+        y,
+        multi_output=True,
+        y_numeric=True,
+        dtype=np.float64,
+        order="C",  # sums in another order differ in the last digit
+        ensure_min_samples=2,
     )
     estimator.single_target_ = target.ndim == 1
-    return rows, np.asarray(target, dtype=np.float64).reshape(len(target), -1)
+    return rows, np.array(target, dtype=np.float64, order="C").reshape(len(target), -1)
 
 
 def check_rows(estimator: BaseEstimator, X: ArrayLike) -> Float:
     """Return new rows as a checked float64 array of shape (n_samples, n_features)."""
-    checked: Float = validate_data(estimator, X, reset=False, dtype=np.float64)
+    checked: Float = validate_data(estimator, X, reset=False, dtype=np.float64, order="C")
     return checked
 
 
 def column_scale(values: Float) -> tuple[Float, Float]:
     """Return mean and standard deviation of each column, 1 where the column is constant."""
-    mean = values.mean(axis=0)
-    away = values - mean
-    largest = np.abs(away).max(axis=0)
+    columns = np.ascontiguousarray(values.T)  # sums then do not depend on the neighbours
+    mean = columns.mean(axis=1)
+    away = columns - mean[:, None]
+    largest = np.abs(away).max(axis=1)
     # Divided by the largest first: squares of very small or large numbers leave the range of floats.
-    scale = largest * (away / np.where(largest > 0, largest, 1.0)).std(axis=0)
-    tiny = 10 * np.finfo(np.float64).eps * np.abs(values).max(axis=0)
+    scale = largest * (away / np.where(largest > 0, largest, 1.0)[:, None]).std(axis=1)
+    tiny = 10 * np.finfo(np.float64).eps * np.abs(columns).max(axis=1)
     return mean, np.where(scale > tiny, scale, 1.0)
 
 

@@ -79,6 +79,7 @@ class Forest:
         n_nodes = len(self.feature)
         if (
             self.n_trees < 1
+            or len(self.value) != n_nodes
             or self.start[0] != 0
             or self.start[-1] != n_nodes
             or (np.diff(self.start) < 1).any()

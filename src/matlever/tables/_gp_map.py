@@ -186,7 +186,10 @@ def fit_map(
             candidate = order[place + len(chunk)]
             n = len(problems[candidate][0])
             n_starts = sum(len(problems[i][2]) for i in [*chunk, candidate])
-            if n_starts * max(n, len(prior.mean)) ** 2 > _CHUNK_ELEMENTS or n > 1.2 * len(problems[chunk[0]][0]) + 4:
+            if (
+                n_starts * max(n, len(prior.mean)) ** 2 > _CHUNK_ELEMENTS
+                or n > 1.2 * len(problems[chunk[0]][0]) + 4
+            ):
                 break
             chunk.append(candidate)
         place += len(chunk)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from matlever.exceptions import DataError, Fault, MissingExtraError
-from matlever.tables._raw import LIMITS, Cell, RawTable, native_cell, refuse
+from matlever.tables._raw import LIMITS, RawTable, native_cell, refuse
 
 __all__ = ["read_parquet"]
 
@@ -29,41 +29,43 @@ def read_parquet(path: Path, file: str) -> RawTable:
         If pyarrow is not installed.
     """
     try:
-        import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
         raise MissingExtraError("Reading Parquet files", "pyarrow", "files") from error
     try:
         with pq.ParquetFile(path) as parquet:
             _check_size(parquet, file)
-            arrow = parquet.read(use_threads=False)
+            return _take_apart(parquet.read(use_threads=False), file)
     except DataError:
         raise
-    # A damaged file raises ArrowInvalid, OSError or others by the part that is damaged.
-    except (pa.ArrowException, OSError, ValueError, RuntimeError, MemoryError) as error:
+    # pyarrow raises errors of its own, OSError, or UnicodeDecodeError by the part that is damaged.
+    except Exception as error:
         raise refuse(
             file,
             f"the Parquet file cannot be read ({type(error).__name__})",
             "Write it again, or export it as .csv",
         ) from error
-    faults = []
-    columns: list[list[Cell]] = []
-    for name, column in zip(arrow.column_names, arrow.columns, strict=True):
-        if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
-            faults.append(
-                Fault(
-                    f"the column holds {column.type}, not one number or word in each row",
-                    "Write one column for each number",
-                    file=file,
-                    column=name,
-                )
-            )
-            continue
-        columns.append([native_cell(value) for value in column.to_pylist()])
+
+
+def _take_apart(arrow: Any, file: str) -> RawTable:
+    """Return headers and cells of an Arrow table."""
+    import pyarrow as pa
+
+    faults = [
+        Fault(
+            f"the column holds {column.type}, not one number or word in each row",
+            "Write one column for each number",
+            file=file,
+            column=name,
+        )
+        for name, column in zip(arrow.column_names, arrow.columns, strict=True)
+        if pa.types.is_nested(column.type) or pa.types.is_binary(column.type)
+    ]
     if faults:
         raise DataError(faults)
+    columns = tuple([native_cell(value) for value in c.to_pylist()] for c in arrow.columns)
     rows = list(range(2, arrow.num_rows + 2))
-    return RawTable(file, tuple(arrow.column_names), tuple(columns), rows)
+    return RawTable(file, tuple(arrow.column_names), columns, rows)
 
 
 def _check_size(parquet: Any, file: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, cast
 
 from matlever.exceptions import Fault, SettingsError
-from matlever.tables._columns import Decimal
+from matlever.tables._decimals import Decimal
 from matlever.tables._names import ColumnNames, list_columns
 from matlever.tables.table import ColumnRole
 

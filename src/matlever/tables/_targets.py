@@ -72,4 +72,4 @@ def check_target(
 
 
 def _floats(values: pd.Series[float]) -> npt.NDArray[np.float64]:
-    return values.to_numpy(dtype=np.float64)
+    return np.asarray(values, dtype=np.float64)

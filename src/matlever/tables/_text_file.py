@@ -53,12 +53,12 @@ def read_text_file(
         delimiter = notes.pop("sep")
     head = list(itertools.islice(lines, _SNIFFED_LINES))
     if not any(line.strip(_BLANKS) for line in head):
-        raise refuse(
-            file, "the file is empty", "Give a file with a header row and one run in each row"
-        )
+        raise _empty(file)
     delimiter = delimiter or _sniff(head, path)
     records = _records(itertools.chain(head, lines), delimiter, file, skipped)
-    first, header = next(records)
+    first, header = next(records, (0, []))
+    if not header:
+        raise _empty(file)
     changes: list[Change] = []
     if comment and 2 * sum(map(looks_like_number, header)) >= len(header) > 1:
         named = _split(comment, delimiter)
@@ -70,6 +70,12 @@ def read_text_file(
         header.pop()
     columns, rows = _collect(records, header, file, first)
     return RawTable(file, tuple(header), columns, rows, tuple(changes), notes)
+
+
+def _empty(file: str) -> DataError:
+    return refuse(
+        file, "the file is empty", "Give a file with a header row and one run in each row"
+    )
 
 
 def _check_delimiter(delimiter: str | None) -> str | None:

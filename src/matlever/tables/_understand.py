@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from matlever.exceptions import DataError, Fault, shorten
-from matlever.tables._columns import Draft, decimal_evidence, understand_column
+from matlever.tables._columns import Draft, understand_column
+from matlever.tables._decimals import decimal_evidence
 from matlever.tables._groups import similar_groups
 from matlever.tables._names import ColumnNames
 from matlever.tables._raw import RawTable, cell_text

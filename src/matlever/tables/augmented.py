@@ -185,7 +185,7 @@ class AugmentedRegressor(RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         sampler, _ = self._parts()
         config: dict[str, Any] = {
-            "random_state": self.random_state if isinstance(self.random_state, int) else None,
+            "random_state": _seed_or_none(self.random_state),
             "n_augmented_": self.n_augmented_,
             "n_features_in_": self.n_features_in_,
             "sampler": None,
@@ -194,8 +194,7 @@ class AugmentedRegressor(RegressorMixin, BaseEstimator):
             params = {
                 k: v for k, v in self.sampler.get_params(deep=False).items() if k != "teacher"
             }
-            if not isinstance(params["random_state"], int):
-                params["random_state"] = None
+            params["random_state"] = _seed_or_none(params["random_state"])
             config["sampler"] = {"kind": type(sampler).__name__, "params": params}
         if hasattr(self, "feature_names_in_"):
             config["feature_names_in_"] = [str(name) for name in self.feature_names_in_]
@@ -216,11 +215,16 @@ class AugmentedRegressor(RegressorMixin, BaseEstimator):
         sampler = state.get("sampler")
         if sampler is not None:
             sampler = _restore_sampler(sampler)
+        for name in ("n_augmented_", "n_features_in_"):
+            if not isinstance(state.get(name), int):
+                raise ModelFileError(
+                    f"{state.kind}: {name}={state.get(name)!r} is no whole number."
+                )
         regressor: Any = restore(state.part("regressor"))
         model = cls(sampler, clone(regressor), state.get("random_state"))
         model.regressor_ = regressor
-        model.n_augmented_ = int(state.get("n_augmented_"))
-        model.n_features_in_ = int(state.get("n_features_in_"))
+        model.n_augmented_ = state.get("n_augmented_")
+        model.n_features_in_ = state.get("n_features_in_")
         if model.n_features_in_ != regressor.n_features_in_:
             raise ModelFileError(
                 f"{state.kind}: {model.n_features_in_} inputs are announced, its regressor has "
@@ -234,6 +238,10 @@ class AugmentedRegressor(RegressorMixin, BaseEstimator):
                 )
             model.feature_names_in_ = names
         return model
+
+
+def _seed_or_none(random_state: Any) -> int | None:
+    return int(random_state) if isinstance(random_state, (int, np.integer)) else None
 
 
 def _restore_sampler(config: Any) -> Any:

@@ -108,7 +108,7 @@ def read_example(name: str, request: Request) -> Table:
     """Return a packaged example; targets and group default to the example's own."""
     from matlever.tables._text_file import read_text_file
     from matlever.tables.check import check_table
-    from matlever.tables.read import _origin
+    from matlever.tables.read import origin_of
 
     example = _find(name)
     if not request.targets:
@@ -116,7 +116,7 @@ def read_example(name: str, request: Request) -> Table:
     resource = resources.files("matlever.tables") / "data" / f"{name}.csv"
     with resources.as_file(resource) as path:
         raw = read_text_file(path, f"example:{name}")
-        origin = replace(_origin(raw, path), citation=example.citation, licence=example.licence)
+        origin = replace(origin_of(raw, path), citation=example.citation, licence=example.licence)
     return check_table(raw, request, origin)
 
 

@@ -53,7 +53,7 @@ class GaussianProcessMAP(RegressorMixin, BaseEstimator):
         Add a linear kernel: a trend that goes on outside the data.
     n_starts : int, default=3
         Starting points of the search: the mode of the prior and draws from it.
-    trial_rounds : int, default=15
+    trial_rounds : int, default=25
         Evaluations after which all starts but the best are given up.
     max_iter : int, default=100
         Evaluations of the log posterior per start at most.
@@ -119,7 +119,7 @@ class GaussianProcessMAP(RegressorMixin, BaseEstimator):
         self,
         linear: bool = False,
         n_starts: int = 3,
-        trial_rounds: int = 15,
+        trial_rounds: int = 25,
         max_iter: int = 100,
         search_rows: int = 400,
         clamp: bool = False,

@@ -14,13 +14,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from matlever.exceptions import ModelFileError, SettingsError
 from matlever.storage import State
+from matlever.tables._dense_arithmetic import evaluate, mean_slopes
 
 __all__ = ["DenseRegressor"]
 
 Progress = Callable[[int, int, str], None]
 Task = tuple[Any, Any]
-
-_PREDICTED_AT_ONCE = 16_000_000  # hidden values held while predicting: 128 MB
 
 
 class DenseRegressor(RegressorMixin, BaseEstimator):
@@ -43,8 +42,9 @@ class DenseRegressor(RegressorMixin, BaseEstimator):
         Rows per mini-batch.
     learning_rate : float, default=1e-3
         Adam's step size.
-    weight_decay : float, default=0.0
-        Decoupled weight decay, see :class:`matlever.training.TrainingSettings`.
+    weight_decay : float, default=1.0
+        Decoupled weight decay, see :class:`matlever.training.TrainingSettings`; 0 is the study's
+        network.
     early_stopping : bool, default=False
         Stop each network when its error on held-out rows no longer falls; keep the best weights.
     validation_fraction : float, default=0.1
@@ -73,6 +73,10 @@ class DenseRegressor(RegressorMixin, BaseEstimator):
 
     Notes
     -----
+    On 7 real tables (6 subsets of 28 rows each, mean normalised error on unseen rows) a weight
+    decay of 0, 1, 3 gave 0.69, 0.66, 0.64 without augmentation and 0.60, 0.60, 0.61 with taught
+    augmentation; on 4 tables with up to 300 rows 0.37, 0.38, 0.42.
+
     The spread of the members is no interval: on 28-row tables mean ± 1.645 spreads of ten members
     covered 33 % instead of 90 %. Use cross-conformal intervals.
 
@@ -98,7 +102,7 @@ class DenseRegressor(RegressorMixin, BaseEstimator):
         n_steps: int = 500,
         batch_size: int = 64,
         learning_rate: float = 1e-3,
-        weight_decay: float = 0.0,
+        weight_decay: float = 1.0,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         patience: int = 10,
@@ -272,22 +276,12 @@ class DenseRegressor(RegressorMixin, BaseEstimator):
             Only with `return_std`.
         """
         z, _ = self._inputs(X)
-        n_targets, n_members = self.layers_[0].shape[:2]
-        outputs = np.empty((n_targets, n_members, len(z)))
-        widest = max(layer.shape[3] for layer in self.layers_)
-        layers = self._weights()
-        chunk = max(1, _PREDICTED_AT_ONCE // (n_targets * n_members * widest))
-        for start in range(0, len(z), chunk):
-            a: NDArray[np.float64] = z[start : start + chunk]
-            for layer in layers[:-1]:
-                a = np.maximum(a @ layer[..., :-1, :] + layer[..., -1:, :], 0.0)
-            y = a @ layers[-1][..., :-1, :] + layers[-1][..., -1:, :]
-            outputs[:, :, start : start + chunk] = y[..., 0]
+        outputs = evaluate(self.layers_, z)
         mean = outputs.mean(axis=1).T * self.y_scale_ + self.y_mean_
         mean = mean[:, 0] if self.one_target_ else mean
         if not return_std:
             return mean
-        std = outputs.std(axis=1, ddof=1 if n_members > 1 else 0).T * self.y_scale_
+        std = outputs.std(axis=1, ddof=1 if outputs.shape[1] > 1 else 0).T * self.y_scale_
         return mean, (std[:, 0] if self.one_target_ else std)
 
     def gradient(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -304,22 +298,7 @@ class DenseRegressor(RegressorMixin, BaseEstimator):
             Derivatives; 0 along an input that was moved to the border of the training range.
         """
         z, inside = self._inputs(X)
-        layers = self._weights()
-        n_targets, n_members = layers[0].shape[:2]
-        total = np.empty((n_targets, len(z), z.shape[1]))
-        widest = max(layer.shape[3] for layer in layers)
-        chunk = max(1, _PREDICTED_AT_ONCE // (2 * n_targets * n_members * widest))
-        for start in range(0, len(z), chunk):
-            a: NDArray[np.float64] = z[start : start + chunk]
-            active = []
-            for layer in layers[:-1]:
-                a = np.maximum(a @ layer[..., :-1, :] + layer[..., -1:, :], 0.0)
-                active.append(a > 0)
-            down = np.swapaxes(layers[-1][..., :-1, :], 2, 3)  # targets, members, 1 row, units
-            for layer, mask in zip(reversed(layers[:-1]), reversed(active), strict=True):
-                down = (down * mask) @ np.swapaxes(layer[..., :-1, :], 2, 3)
-            total[:, start : start + chunk] = down.mean(axis=1)
-        slope = total * self.y_scale_[:, None, None] / self.x_scale_  # targets, rows, inputs
+        slope = mean_slopes(self.layers_, z) * self.y_scale_[:, None, None] / self.x_scale_
         slope = np.moveaxis(slope, 0, 2) * inside[:, :, None]
         return np.ascontiguousarray(slope[:, :, 0] if self.one_target_ else slope)
 
@@ -333,16 +312,13 @@ class DenseRegressor(RegressorMixin, BaseEstimator):
             X = np.clip(X, self.x_lower_, self.x_upper_)
         return (X - self.x_mean_) / self.x_scale_, inside
 
-    def _weights(self) -> list[NDArray[np.float64]]:
-        return [layer.astype(np.float64) for layer in self.layers_]
-
     def to_state(self) -> State:
         """Return everything needed to rebuild the fitted networks."""
         check_is_fitted(self)
         config = self.get_params(deep=False)
         config["hidden"] = [int(width) for width in self.hidden]
-        if not isinstance(self.random_state, (int, np.integer)):
-            config["random_state"] = None
+        is_seed = isinstance(self.random_state, (int, np.integer))
+        config["random_state"] = int(self.random_state) if is_seed else None
         config["one_target_"] = self.one_target_
         if hasattr(self, "feature_names_in_"):
             config["feature_names_in_"] = [str(name) for name in self.feature_names_in_]

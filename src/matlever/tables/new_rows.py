@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from matlever.exceptions import DataError, Fault, SettingsError, shorten
-from matlever.tables._columns import Decimal, Draft, decimal_evidence, understand_column
+from matlever.tables._columns import Draft, understand_column
+from matlever.tables._decimals import Decimal, decimal_evidence
 from matlever.tables._names import ColumnNames, check_headers
 from matlever.tables._raw import RawTable
 from matlever.tables.read import raw_from_frame, read_raw

@@ -20,7 +20,7 @@ from matlever.tables._workbook import read_workbook
 from matlever.tables.check import Origin, check_table
 from matlever.tables.table import Table
 
-__all__ = ["raw_from_frame", "read_raw", "read_table", "table_from_frame"]
+__all__ = ["origin_of", "raw_from_frame", "read_raw", "read_table", "table_from_frame"]
 
 _TEXT = frozenset({".csv", ".tsv", ".txt", ".tab", ".dat"})
 _WORKBOOKS = frozenset({".xlsx", ".xlsm"})
@@ -120,7 +120,7 @@ def read_table(
         return read_example(path.removeprefix("example:"), request)
     file = os.fspath(path)
     raw = read_raw(file, delimiter=delimiter, sheet=sheet, encoding=encoding)
-    return check_table(raw, request, _origin(raw, Path(file)))
+    return check_table(raw, request, origin_of(raw, Path(file)))
 
 
 def table_from_frame(
@@ -283,7 +283,7 @@ def raw_from_frame(frame: pd.DataFrame, source: str) -> RawTable:
     return RawTable(source, headers, columns, list(range(2, n_rows + 2)))
 
 
-def _origin(raw: RawTable, location: Path) -> Origin:
+def origin_of(raw: RawTable, location: Path) -> Origin:
     """Return where a file comes from: its name, its hash and the comments on top of it."""
     try:
         with location.open("rb") as stream:

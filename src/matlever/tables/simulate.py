@@ -63,7 +63,7 @@ class NanorodLaw:
     length_amount_sulphur: float = -0.20
     width_edge: float = 0.0010
     width_amount: float = 0.098
-    width_sulphur: float = 0.24
+    width_sulphur: float = 0.26
     width_edge_sulphur: float = -0.0012
 
     def mean(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -163,8 +163,8 @@ _NAMED_ROWS = {
 # Levels a synthesis series repeats, with the share of rows at each.
 _LEVELS: tuple[tuple[tuple[float, ...], tuple[float, ...]], ...] = (
     ((489.0, 505.0, 521.0, 538.0, 553.0, 570.0), (0.12, 0.30, 0.18, 0.18, 0.12, 0.10)),
-    ((10.0, 15.0, 20.0, 30.0, 40.0, 60.0), (0.08, 0.12, 0.22, 0.22, 0.24, 0.12)),
-    ((60.0, 90.0, 120.0, 150.0), (0.15, 0.25, 0.40, 0.20)),
+    ((10.0, 20.0, 30.0, 40.0, 60.0), (0.03, 0.22, 0.30, 0.30, 0.15)),
+    ((40.0, 80.0, 120.0, 160.0), (0.15, 0.20, 0.45, 0.20)),
 )
 
 

@@ -72,9 +72,9 @@ class SmoteReg(BaseEstimator):
     SMOTE-REG adds no information: with pairs the covariance of the rows shrinks to
     2/3 - 1/(3(n-1)) of itself, no extreme is extended, and curved responses are flattened.
 
-    Memory: about (d + t + 4) x 8 bytes per synthetic row at rest (d inputs, t targets) and two to
-    three times that while it works; 300 rows in pairs, 1,076,700 rows with 5 inputs, take about
-    0.2 GB.
+    Memory: about (d + t + 3) x 8 bytes per synthetic row at rest (d inputs, t targets) and twice
+    that while it works; 300 rows in pairs, 1,076,700 rows with 5 inputs, take 0.15 GB at most.
+    With T > 2 the distances between all rows, n x n x 8 bytes, come on top.
 
     References
     ----------

@@ -56,11 +56,14 @@ def is_better_on_log_scale(y: ArrayLike) -> bool:
     values = np.asarray(y, dtype=np.float64)
     if len(values) < 3 or not (values > 0).all():
         return False
-    spread = values.std()
-    away = (values - values.mean()) / (spread if spread > 0 else 1.0)
+    values = values / values.max()  # the unit does not matter, and squares stay within floats
+    if not (values > 0).all():
+        return False
     logs = np.log(values)
-    log_spread = logs.std()
-    if (away**3).mean() <= _SKEWNESS or not log_spread > 0:
+    spread, log_spread = values.std(), logs.std()
+    if not (spread > 0 and log_spread > 0):
+        return False
+    if (((values - values.mean()) / spread) ** 3).mean() <= _SKEWNESS:
         return False
     # Normal profile log-likelihoods up to the same constant; d log(y) / dy = 1 / y.
     gain = -len(values) * np.log(log_spread) - logs.sum() + len(values) * np.log(spread)

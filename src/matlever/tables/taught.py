@@ -58,9 +58,9 @@ class TaughtAugmentation(BaseEstimator):
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn.gaussian_process import GaussianProcessRegressor
+    >>> from sklearn.ensemble import ExtraTreesRegressor
     >>> X = np.random.default_rng(0).random((28, 3))
-    >>> sampler = TaughtAugmentation(GaussianProcessRegressor(), random_state=0)
+    >>> sampler = TaughtAugmentation(ExtraTreesRegressor(20), random_state=0)
     >>> X_new, y_new = sampler.fit_resample(X, X.sum(axis=1))
     >>> X_new.shape
     (828, 3)

@@ -67,7 +67,7 @@ _FACTOR = re.compile(r"(?P<symbol>[^\s0-9^+\-]+)(?:\^?\(?(?P<power>[+-]?[0-9])\)
 _TRAILING_BRACKET = re.compile(
     r"^(?P<name>.*?\S)(?P<space>\s*)(?:\((?P<round>[^()]+)\)|\[(?P<square>[^\[\]]+)\])\s*$", re.S
 )
-_AFTER_COMMA_OR_SLASH = re.compile(r"^(?P<name>[^/,]*[^/,\s])\s*(?:/|,)\s+?(?P<unit>\S+)\s*$")
+_AFTER_COMMA_OR_SLASH = re.compile(r"^(?P<name>[^/,]*[^/,\s])\s*(?:/|,)\s+(?P<unit>\S.*)$")
 # Oxidation states and numbers of a series, "Cu(II)", are part of a name.
 _ROMAN = re.compile(r"[IVX]+$")
 _LONGEST = 40
@@ -192,13 +192,13 @@ def split_header(header: str) -> tuple[str, str | None]:
     (('Cu(II)', None), ('time (second run)', None))
     """
     header = " ".join(header.split())
+    # The way of ISO 80000, "length / nm", and of many spreadsheets, "length, nm".
+    match = _AFTER_COMMA_OR_SLASH.match(header)
+    if match is not None and canonical_unit(match["unit"]) is not None:
+        return match["name"].strip(), match["unit"]
     match = _TRAILING_BRACKET.match(header)
     if match is None:
-        # The way of ISO 80000: "length / nm", and the way of many spreadsheets: "length, nm".
-        match = _AFTER_COMMA_OR_SLASH.match(header)
-        if match is None or canonical_unit(match["unit"]) is None:
-            return header, None
-        return match["name"].strip(), match["unit"]
+        return header, None
     if match["square"] is not None:
         unit = match["square"].strip()
         return (match["name"], unit) if unit and len(unit) <= _LONGEST else (header, None)

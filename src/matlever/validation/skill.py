@@ -12,6 +12,7 @@ from scipy.stats import t as student
 
 from matlever.validation.metrics import Score, rmse
 from matlever.validation.protocol import CrossValidation
+from matlever.validation.splits import FoldPlan
 
 __all__ = ["Skill", "Verdict", "verdict"]
 
@@ -115,11 +116,12 @@ def verdict(
     if low > 0 and p_follows < _FOLLOWS and p_gains < _GAINS and steady:
         skill = "strong" if low >= _STRONG else "useful" if low >= _USEFUL else "weak"
     if skill == "none":
-        sentence = _denial(score, len(y), math.isnan(score.mean))
+        sentence = _denial(score, validation.plan)
     else:
         suffix = f" {unit}" if unit else ""
+        unseen = "groups" if validation.plan.kind == "groups" else "rows"
         sentence = (
-            f"{_PRAISE[skill]} for rows the model has not seen it explains "
+            f"{_PRAISE[skill]} for {unseen} the model has not seen it explains "
             f"{_percent(score.mean)} of the variance (R² {_signed(score)}); its typical error is "
             f"{typical:.3g}{suffix}, against {of_mean:.3g}{suffix} for always guessing the mean."
             + _ADVICE[skill]
@@ -141,15 +143,18 @@ _ADVICE = {
 }
 
 
-def _denial(score: Score, n_rows: int, undefined: bool) -> str:
-    if undefined:
+def _denial(score: Score, plan: FoldPlan) -> str:
+    if math.isnan(score.mean):
         return "There is no evidence of skill: the measured values do not vary."
     if score.mean <= 0:
         reason = "for rows it has not seen the model is no better than always guessing the mean"
         figure = f" (R² {_signed(score)})"
     else:
         reason = f"an R² of {_signed(score)} for rows the model has not seen can be luck"
-        figure = f" on {n_rows} rows"
+        figure = f" on {plan.n_rows} rows"
+        if plan.kind == "groups":
+            reason = f"an R² of {_signed(score)} for groups the model has not seen can be luck"
+            figure = f" with {plan.n_groups} groups"
     return (
         f"There is no evidence of skill: {reason}{figure}. Do not act on these predictions or on "
         "the weights drawn from them; more rows, or inputs that matter more, are needed."

@@ -1,4 +1,4 @@
-"""Which knob matters, and what happens when a knob is turned."""
+"""Which knob matters: local weights as a heat map, with each knob's overall weight."""
 
 from __future__ import annotations
 
@@ -9,30 +9,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlever.report._text import (
-    DASH,
     decimals_for,
     fixed,
     label,
     mean_sd,
     number_text,
-    percent,
     plain,
     plural,
     quantity,
     text,
 )
 from matlever.report._values import items, mapping, number, numbers, pick, records, string
-from matlever.report.figures import Sweep, sweep_limits, sweep_panel, thin_out
+from matlever.report.figures import thin_out
 from matlever.report.heatmap import colour_scale, column_labels, strip
-from matlever.report.held_out import HeldOut, as_floats
+from matlever.report.held_out import HeldOut, as_floats, matrix
 from matlever.report.overview import has_skill, target_label
 
-__all__ = ["matrix", "sweeps_part", "weights_part"]
+__all__ = ["weights_part"]
 
 Floats = NDArray[np.float64]
 _MOST_COLUMNS = 160
 _MOST_STRIPS = 40
-_MOST_PANELS = 12
 _ARROWS = {
     "+": ("plus", "↑", "raises it"),
     "-": ("minus", "↓", "lowers it"),
@@ -63,14 +60,6 @@ def weights_part(target: Mapping[str, Any]) -> str:
     )
 
 
-def matrix(value: object, width: int) -> Floats:
-    """Return rows of numbers as an array of shape (n_rows, width), NaN where there is none."""
-    rows = [numbers(row)[:width] for row in items(value)]
-    return np.array(
-        [as_floats(row + [None] * (width - len(row))) for row in rows], dtype=np.float64
-    ).reshape(len(rows), width)
-
-
 def _map(
     target: Mapping[str, Any], weights: Mapping[str, Any], knobs: Sequence[str], slopes: Floats
 ) -> str:
@@ -91,7 +80,7 @@ def _map(
         described = f"Weights of {plain(knobs[j], 80)} for {len(shown):,} rows."
         meter = _meter(overall.get(knobs[j]), float(sizes[j]), most)
         rows.append(
-            f'<div class="row"><div class="name">{text(label(knobs[j], unit), 120)}</div>'
+            f'<div class="row"><div class="name">{text(label(knobs[j], unit), 72)}</div>'
             f"{strip(slopes[shown, j], largest, described)}{meter}</div>"
         )
     ends = ""
@@ -220,80 +209,9 @@ def _caption(
     r2 = as_floats(numbers(weights.get("r2")))
     bent = int(np.sum(r2 < 0.5)) if len(r2) else 0
     if bent:
+        those = "that column" if bent == 1 else "those columns"
         said.append(
-            f"In {plural(bent, 'row')} a straight line explains less than half of what the model "
-            f"does nearby: read {'that column' if bent == 1 else 'those columns'} with care."
+            f"In {bent:,} of {plural(len(r2), 'row')} a straight line explains less than half of "
+            f"what the model does nearby: read {those} with care."
         )
     return " ".join(said)
-
-
-def sweeps_part(target: Mapping[str, Any], uid: str) -> str:
-    """Return the part on what happens when a knob is turned: one panel per knob."""
-    sweeps = _ranked(target, [_sweep(entry) for entry in records(target.get("sweeps"))])
-    title = "<h3>What happens when a knob is turned</h3>"
-    if not sweeps:
-        return f"{title}<p>No knob was swept.</p>"
-    what = target_label(target)
-    limits = sweep_limits(sweeps[:_MOST_PANELS]) or (0.0, 1.0)
-    panels = []
-    for place, sweep in enumerate(sweeps[:_MOST_PANELS]):
-        described = f"Predicted {what} while {plain(sweep.knob, 80)} is turned."
-        drawn = sweep_panel(f"{uid}-sweep-{place}", sweep, limits, plain(what, 40), described)
-        panels.append(f'<figure class="panel">{drawn}</figure>')
-    left = len(sweeps) - _MOST_PANELS
-    fewer = f" The {_MOST_PANELS} strongest of {len(sweeps):,} knobs are shown." if left > 0 else ""
-    level = number(pick(target, "interval", "level"))
-    band = f"{percent(level)} interval" if level is not None else "interval"
-    banded = any(sweep.lower is not None for sweep in sweeps)
-    return (
-        f'{title}<div class="grid">{"".join(panels)}</div>'
-        '<ul class="key"><li><i class="stroke" style="color:var(--blue)"></i>average over the '
-        'rows</li><li><i class="stroke" style="color:var(--thread)"></i>single rows</li>'
-        + (
-            f'<li><i class="bar-of" style="background:var(--wash)"></i>{band}</li>'
-            if banded
-            else ""
-        )
-        + "<li>ticks at the foot: values in the data</li></ul>"
-        f'<p class="how">One knob is turned, the others stay as they were in each row. All panels '
-        f"share one vertical axis, so a flat line is a knob that hardly matters.{fewer} This is "
-        "what the model expects, not a measurement: where there are no ticks, it is guessing.</p>"
-    )
-
-
-def _sweep(entry: Mapping[str, Any]) -> Sweep | None:
-    """Read one sweep; values of the knob that are not numbers are left out."""
-    mean, values = (as_floats(numbers(entry.get(name))) for name in ("mean", "values"))
-    lower, upper = (as_floats(numbers(entry.get(name))) for name in ("lower", "upper"))
-    levels = [string(level) for level in items(entry.get("levels"))]
-    curves = matrix(entry.get("individual"), len(mean))
-    if not levels and entry.get("kind") != "categorical":
-        if len(values) != len(mean):
-            return None
-        kept = np.flatnonzero(np.isfinite(values))
-        lower, upper = (
-            bound[kept] if len(bound) == len(mean) else bound[:0] for bound in (lower, upper)
-        )
-        mean, values, curves = mean[kept], values[kept], curves[:, kept]
-    n = len(mean)
-    if not np.isfinite(mean).any():
-        return None
-    has_band = len(lower) == n == len(upper) and bool(np.isfinite(lower + upper).any())
-    unit = string(entry.get("unit"))
-    return Sweep(
-        knob=label(string(entry.get("knob")), unit) if entry.get("knob") else DASH,
-        kind=string(entry.get("kind")),
-        values=values,
-        levels=levels,
-        mean=mean,
-        lower=lower if has_band else None,
-        upper=upper if has_band else None,
-        curves=curves,
-        data=as_floats(numbers(entry.get("data"))),
-    )
-
-
-def _ranked(target: Mapping[str, Any], sweeps: list[Sweep | None]) -> list[Sweep]:
-    """Return the sweeps that can be drawn, the knob that moves the prediction most first."""
-    kept = [sweep for sweep in sweeps if sweep is not None]
-    return sorted(kept, key=lambda sweep: -float(np.nanmax(sweep.mean) - np.nanmin(sweep.mean)))

@@ -163,5 +163,6 @@ def test_few_groups_that_are_all_predicted_well_count():
     steady = verdict(_validation(y, y + 0.3 * random.normal(size=46), groups), "model")
     assert steady.skill == "strong"
     # right in the large group alone
+    assert "for groups the model has not seen" in steady.sentence
     only_one = np.where(groups == 0, y, y.mean() + 3 * random.normal(size=46))
     assert verdict(_validation(y, only_one, groups), "model").skill == "none"

@@ -1,0 +1,33 @@
+"""docs/results.md names every entry that the documents hold, and no others."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "results.md"
+FREE = ("settings", "libraries")  # Their entries are named by the study.
+WORDS = {
+    "results.json", "matlever reproduce", "matlever-results/1", "matlever-reproduction/1", "null",
+    "numeric", "categorical", "date", "input", "target", "ignored", "MAE", "MSE", "R2", "none",
+    "weak", "useful", "strong", "repeats", "bootstrap", "+", "-", "mixed", "citations",
+}  # fmt: skip
+
+
+def _keys(value: Any, name: str = "") -> set[str]:
+    if isinstance(value, dict):
+        inside = set() if name in FREE else set(value)
+        return inside.union(*(_keys(part, key) for key, part in value.items() if name not in FREE))
+    if isinstance(value, list):
+        return set().union(*(_keys(part) for part in value))
+    return set()
+
+
+def test_every_entry_is_documented(documents: dict[str, Any]) -> None:
+    written = DOCUMENT.read_text(encoding="utf-8")
+    prose = re.sub(r"```.*?```", "", written, flags=re.DOTALL)
+    named = {word.strip('"') for word in re.findall(r"`([^`]+)`", prose)}
+    keys = _keys([documents[name] for name in ("photo", "hot_injection", "reproduction")])
+    assert keys - named == set()
+    assert named - keys - WORDS == set()
