@@ -150,7 +150,7 @@ def test_missing_and_misshapen_values_are_refused(name):
                 is_refused_or_harmless(changed(state, path, edit), rows)
     for other in MODELS.values():
         wrong = other.to_state()
-        for path, part in every_state(state):
+        for _, part in every_state(state):
             if part.kind != wrong.kind:
                 for cls in (GaussianProcessMAP, TreeEnsemble, SmallTableRegressor, TableEncoder):
                     if cls.__name__ == part.kind:

@@ -34,6 +34,17 @@ def test_prediction_is_the_mean_weighted_by_the_inverse_error(fitted):
         np.testing.assert_allclose(model.predict(X)[:, t], expected)
 
 
+def test_a_member_that_fails_on_many_rows_is_left_out():
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 2, size=(150, 12)).astype(float)
+    steps = rng.permutation(np.arange(8.0))[(X[:, :3] @ [1, 2, 4]).astype(int)]  # a look-up table
+    model = SmallTableRegressor(random_state=0).fit(X, steps)
+    best = model.loo_mse_[0].argmin()
+    assert model.weights_[0, best] == model.weights_[0].max()
+    ratio = model.loo_mse_[0] / model.loo_mse_[0, best]
+    np.testing.assert_allclose(model.weights_[0] / model.weights_[0, best], ratio**-3.0)
+
+
 def test_a_linear_response_is_left_to_the_processes(fitted):
     model, _, _ = fitted
     assert model.weights_[1, 2] < 0.15

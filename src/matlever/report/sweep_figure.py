@@ -97,13 +97,13 @@ def _level_panel(
     known = np.flatnonzero(np.isfinite(sweep.mean))
     order = known[np.argsort(-sweep.mean[known], kind="stable")]
     order = order[thin_out(len(order), _MOST_LEVELS)]
-    figure, axes = new_axes(300, 224, (104, 14, 30, 50))
+    figure, axes = new_axes(300, 224, (130, 14, 30, 50))
     y = np.arange(len(order), dtype=float)
     axes.set_ylim(len(order) - 0.4, -0.6)
     axes.set_xlim(*limits)
-    style_ticks(axes, "x", n=4)
+    style_ticks(axes, "x", n=3)
     axes.set_yticks(y)
-    axes.set_yticklabels([plain(names[row], 14) for row in order], parse_math=False)
+    axes.set_yticklabels([plain(names[row], 18) for row in order], parse_math=False)
     if sweep.lower is not None and sweep.upper is not None:
         bounds = sweep.lower[order], sweep.upper[order]
         axes.hlines(y, *bounds, color=colour("wash"), linewidth=7, alpha=0.8)
@@ -114,5 +114,5 @@ def _level_panel(
         axes.scatter(curves.ravel(), spots, s=4, color=colour("thread"), alpha=0.6, linewidths=0)
     axes.scatter(sweep.mean[order], y, s=40, color=colour("blue"), linewidths=0, zorder=3)
     fewer = f": {len(order)} of {len(names)} levels" if len(order) < len(names) else ""
-    axis_label(axes, plain(what, 32), f"{plain(sweep.knob, 32)}{fewer}", left=100)
+    axis_label(axes, plain(what, 32), f"{plain(sweep.knob, 32)}{fewer}", left=126)
     return to_svg(figure, uid, description)

@@ -46,9 +46,10 @@ def sweeps_part(target: Mapping[str, Any], uid: str) -> str:
             else ""
         )
         + "<li>ticks at the foot: values in the data</li></ul>"
-        '<p class="how">One knob is turned, the others stay as they were in each row. All panels share '
-        f"one scale of the target, so a flat line is a knob that hardly matters.{fewer} This is "
-        "what the model expects, not a measurement: where there are no ticks, it is guessing.</p>"
+        '<p class="how">One knob is turned, the others stay as they were in each row. All panels '
+        f"share one scale of the target, so a flat line is a knob that hardly matters.{fewer} This "
+        "is what the model expects, not a measurement: where there are no ticks, it is guessing."
+        "</p>"
     )
 
 

@@ -366,11 +366,11 @@ def _sentences(
         name = check["target"]
         own = honest[name].scores("default")["r2"]
         sentences.append(
-            f"{name}: the paper's protocol gives R² {check['paper_r2']:.2f} on the original rows; "
+            f"{name}: the paper's protocol gives R² {check['paper_r2']:.3f} on the original rows; "
             f"with the augmentation inside each training fold the same network gives "
-            f"{check['honest_r2']:.2f}. On targets in random order the paper's protocol still "
-            f"gives {check['permuted_r2']:.2f}, so it cannot tell knowledge from memory. "
-            f"matlever's default gives {own.mean:.2f} ± {own.sd:.2f} without leakage."
+            f"{check['honest_r2']:.3f}. On targets in random order the paper's protocol still "
+            f"gives {check['permuted_r2']:.3f}, so it cannot tell knowledge from memory. "
+            f"matlever's default gives {own.mean:.3f} ± {own.sd:.3f} without leakage."
         )
     for j, (name, unit) in enumerate(data.targets):
         lower, upper = defaults[j].predict_interval(data.X_new)

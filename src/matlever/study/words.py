@@ -77,14 +77,18 @@ def interval_sentence(
             f"Too few rows for a {nominal} interval: {needed} are needed, {n_rows} are there. "
             "No interval is printed, because an honest one would be infinite."
         )
-    if coverage is None or mean_width is None:
+    if mean_width is None:
         return f"No {nominal} interval could be computed."
     of_new = "a new group" if whole_groups else "a new row like these"
-    return (
-        f"The {nominal} intervals are ±{with_unit(mean_width / 2, unit)} wide on average and held "
-        f"{coverage * 100:.0f} % of {n_rows} rows that were predicted while held out. They are "
-        f"meant for {of_new}, not for settings far from all data."
-    )
+    text = f"The {nominal} intervals are ±{with_unit(mean_width / 2, unit)} wide on average"
+    if coverage is None:
+        text += "; there are too few rows to measure how often they hold."
+    else:
+        text += (
+            f"; made without a fifth of the {n_rows} rows at a time, they held "
+            f"{coverage * 100:.0f} % of the rows set aside."
+        )
+    return f"{text} They are meant for {of_new}, not for settings far from all data."
 
 
 NO_SKILL = "The model shows no skill, so this describes the model and not the material."

@@ -97,22 +97,19 @@ def understand_column(
         What the other columns tell about it.
     """
     counts: Counter[str] = Counter(cell for cell in cells if isinstance(cell, str))
+    place = Place(rows, header, name, file)
+    if kind in (None, "numeric") and decimal != ",":
+        values = plain_numbers(counts)
+        if values is not None:
+            return _filled(cells, values, place, ".")
     n_native = len(cells) - sum(counts.values())
     texts = {text: n for text, n in counts.items() if not is_missing(text)}
-    if kind in (None, "numeric") and decimal != "," and texts:
-        values = plain_numbers(texts)
-        if values is not None:
-            place = Place(rows, header, name, file)
-            draft = Draft("numeric", np.full(len(cells), np.nan), [None] * len(cells))
-            _fill(draft, cells, values, place, ".")
-            return draft
     readings = {text: r for text in texts if (r := read_number(text)) is not None}
     n_numbers = n_native + sum(texts[text] for text in readings)
     n_infinite = sum(
         n for text, n in texts.items() if text not in readings and looks_like_number(text)
     )
     n_filled = n_native + sum(texts.values())
-    place = Place(rows, header, name, file)
     if kind == "categorical":
         return _as_words(cells, place)
     if n_filled == 0:
@@ -205,10 +202,9 @@ def _as_numbers(
     counts: Counter[str],
 ) -> Draft:
     """Return a column of numbers, each cell that is none being a fault."""
-    numbers = np.full(len(cells), np.nan)
-    draft = Draft("numeric", numbers, [None] * len(cells))
     used, attested = choose_decimal(readings, decimal, file_decimal)
     if used is None:
+        draft = Draft("numeric", np.full(len(cells), np.nan), [None] * len(cells))
         example = next(text for text, reading in readings.items() if reading.is_ambiguous)
         reading = readings[example]
         draft.faults.append(
@@ -228,7 +224,7 @@ def _as_numbers(
         values[text] = value
         n_grouped += grouped * counts[text]
         n_comma += (used == "," and "," in text) * counts[text]
-    _fill(draft, cells, values, place, used)
+    draft = _filled(cells, values, place, used)
     if n_comma:
         draft.changes.append(Change(f"{place.name!r}: decimal commas were read", n_comma))
     if n_grouped:
@@ -243,41 +239,38 @@ def _as_numbers(
     return draft
 
 
-def _fill(
-    draft: Draft, cells: Sequence[Cell], values: dict[str, float], place: Place, decimal: Decimal
-) -> None:
-    """Set the numbers of a column; a filled cell without a value is a fault."""
-    numbers = draft.numbers
-    for position, cell in enumerate(cells):
-        if isinstance(cell, str):
-            if is_missing(cell):
-                continue
-            if cell not in values:
-                reason, remedy = explain_text(cell, place.name, decimal)
-                draft.faults.append(place.fault(reason, remedy, position))
-                continue
-            value = values[cell]
-        else:
-            value = cell
-        impossible = _impossible(value, cell)
-        if impossible is not None:
-            draft.faults.append(place.fault(impossible[0], impossible[1], position))
-        else:
-            numbers[position] = value
-
-
-def _impossible(value: float, cell: Cell) -> tuple[str, str] | None:
-    """Return reason and remedy for a number that no calculation survives."""
-    shown = shorten(
-        cell_text(cell) if isinstance(cell, str) or np.isfinite(cell) else str(cell), 40
+def _filled(
+    cells: Sequence[Cell], values: dict[str, float], place: Place, decimal: Decimal
+) -> Draft:
+    """Return a column of numbers; a filled cell without a sensible value is a fault."""
+    numbers = np.asarray(
+        [values.get(cell, np.nan) if isinstance(cell, str) else cell for cell in cells],
+        dtype=np.float64,
     )
+    draft = Draft("numeric", numbers, [None] * len(cells))
+    size = np.abs(numbers)
+    strange = ~((size <= _LARGEST) & (size >= _SMALLEST) | (size == 0.0))
+    for position in map(int, np.flatnonzero(strange)):
+        cell = cells[position]
+        if isinstance(cell, str) and is_missing(cell):
+            continue
+        if isinstance(cell, str) and cell not in values:
+            reason, remedy = explain_text(cell, place.name, decimal)
+        else:
+            reason, remedy = _explain_size(numbers[position], cell)
+        draft.faults.append(place.fault(reason, remedy, position))
+        numbers[position] = np.nan
+    return draft
+
+
+def _explain_size(value: float, cell: Cell) -> tuple[str, str]:
+    """Return reason and remedy for a number that no calculation survives."""
     if not np.isfinite(value) and not isinstance(cell, str):
         return (
-            f"{shown!r} is infinite",
+            f"{str(cell)!r} is infinite",
             "Write the measured value, or leave the cell empty if there is none",
         )
-    if abs(value) > _LARGEST:
-        return f"{shown!r} is too large to calculate with", "Correct it, or use a larger unit"
-    if 0.0 < abs(value) < _SMALLEST:
-        return f"{shown!r} is too small to calculate with", "Correct it, or use a smaller unit"
-    return None
+    shown = repr(shorten(cell_text(cell), 40))
+    if abs(value) > 1.0:
+        return f"{shown} is too large to calculate with", "Correct it, or use a larger unit"
+    return f"{shown} is too small to calculate with", "Correct it, or use a smaller unit"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -59,8 +58,12 @@ def decimal_evidence(columns: Iterable[Sequence[Cell]]) -> Decimal | None:
     """
     marks: set[Decimal] = set()
     for cells in columns:
-        different = dict.fromkeys(c for c in cells if isinstance(c, str) and not is_missing(c))
-        texts = list(itertools.islice(different, _SEARCHED))
+        texts: dict[str, None] = {}
+        for cell in cells:
+            if isinstance(cell, str) and cell not in texts and not is_missing(cell):
+                texts[cell] = None
+                if len(texts) == _SEARCHED:
+                    break
         readings = [(text, r) for text in texts if (r := read_number(text)) is not None]
         if len(readings) < MOSTLY * len(texts):
             continue
@@ -73,21 +76,23 @@ def decimal_evidence(columns: Iterable[Sequence[Cell]]) -> Decimal | None:
 
 
 def plain_numbers(texts: Iterable[str]) -> dict[str, float] | None:
-    """Return the values of cells that are all plain numbers with a decimal point, else None.
+    """Return the values of cells that are plain numbers with a decimal point, or say nothing.
 
-    This is the short way for what most columns are; at least one cell must rule out that the
-    points separate thousands, unless there are none.
+    This is the short way for what most columns are; None sends the others the long way. At least
+    one cell must rule out that the points separate thousands, unless there are no points.
     """
     values: dict[str, float] = {}
     has_point = is_sure = False
     for text in texts:
         if _PLAIN.fullmatch(text) is None:
+            if is_missing(text):
+                continue
             return None
         values[text] = float(text)
         if not is_sure and "." in text:
             has_point = True
             is_sure = _THOUSANDS.fullmatch(text) is None
-    return values if is_sure or not has_point else None
+    return values if values and (is_sure or not has_point) else None
 
 
 def choose_decimal(

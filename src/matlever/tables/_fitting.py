@@ -67,7 +67,7 @@ def column_scale(values: Float) -> tuple[Float, Float]:
     mean = columns.mean(axis=1)
     away = columns - mean[:, None]
     largest = np.abs(away).max(axis=1)
-    # Divided by the largest first: squares of very small or large numbers leave the range of floats.
+    # Divided by the largest first: squares of tiny or huge numbers leave the range of floats.
     scale = largest * (away / np.where(largest > 0, largest, 1.0)[:, None]).std(axis=1)
     tiny = 10 * np.finfo(np.float64).eps * np.abs(columns).max(axis=1)
     return mean, np.where(scale > tiny, scale, 1.0)

@@ -185,11 +185,9 @@ def fit_map(
         while place + len(chunk) < len(order):
             candidate = order[place + len(chunk)]
             n = len(problems[candidate][0])
+            much_longer = n > 1.2 * len(problems[chunk[0]][0]) + 4
             n_starts = sum(len(problems[i][2]) for i in [*chunk, candidate])
-            if (
-                n_starts * max(n, len(prior.mean)) ** 2 > _CHUNK_ELEMENTS
-                or n > 1.2 * len(problems[chunk[0]][0]) + 4
-            ):
+            if n_starts * max(n, len(prior.mean)) ** 2 > _CHUNK_ELEMENTS or much_longer:
                 break
             chunk.append(candidate)
         place += len(chunk)

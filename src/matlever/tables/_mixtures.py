@@ -131,6 +131,6 @@ def _nearly(
                 parts = ", ".join(repr(names[k]) for k in members[:6])
                 return [
                     f"{parts} add up to {total:g} in all rows but {int(off.sum())} (rows {shown}). "
-                    "Check those rows; no mixture is assumed."
+                    "Correct those rows to have the columns treated as a mixture."
                 ]
     return []

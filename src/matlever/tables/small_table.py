@@ -27,7 +27,7 @@ from matlever.tables._fitting import (
     truth,
 )
 from matlever.tables.gaussian_process import GaussianProcessMAP
-from matlever.tables.tree_ensemble import TreeEnsemble, leave_out_blocks
+from matlever.tables.tree_ensemble import TreeEnsemble
 
 __all__ = ["MEMBER_NAMES", "SmallTableRegressor"]
 
@@ -246,6 +246,11 @@ class SmallTableRegressor(RegressorMixin, BaseEstimator):
         return np.clip(X, self.X_lower_, self.X_upper_) if self.clamp else X
 
 
+def _sharpness(n_rows: int) -> float:
+    """Return the power of 1 / error in the weights: 1 up to 50 rows, 4 from 200 rows on."""
+    return min(max(n_rows / 50, 1.0), 4.0)
+
+
 def _fit_together(models: Sequence[SmallTableRegressor], tasks: Sequence[Task]) -> None:
     """Fit all members of all models in three batches, then weigh them."""
     checked, seeds = [], []
@@ -274,8 +279,8 @@ def _fit_together(models: Sequence[SmallTableRegressor], tasks: Sequence[Task]) 
             delayed(member.fit_batch)(own) for member in members
         )
         for k, i in enumerate(positions):
-            X, Y = own[k]
-            blocks = leave_out_blocks(X, _N_BLOCKS, seed)
+            Y = own[k][1]
+            blocks = trees[k].blocks_
             errors = [
                 (((Y - gp.leave_blocks_out(blocks)) / gp.y_scale_) ** 2).mean(axis=0)
                 for gp in (plain[k], linear[k])
@@ -283,7 +288,8 @@ def _fit_together(models: Sequence[SmallTableRegressor], tasks: Sequence[Task]) 
             errors.append(trees[k].leave_out_mse_)
             mse = np.maximum(np.stack(errors, axis=1), _LEAST_ERROR)
             models[i].loo_mse_ = mse
-            models[i].weights_ = (1 / mse) / (1 / mse).sum(axis=1, keepdims=True)
+            merit = (mse / mse.min(axis=1, keepdims=True)) ** -_sharpness(len(Y))
+            models[i].weights_ = merit / merit.sum(axis=1, keepdims=True)
             models[i].members_ = dict(
                 zip(MEMBER_NAMES, (plain[k], linear[k], trees[k]), strict=True)
             )

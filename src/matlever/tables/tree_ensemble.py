@@ -66,9 +66,12 @@ class TreeEnsemble(RegressorMixin, BaseEstimator):
     ----------
     forest_ : Forest
         `n_trees` trees of the first target, then of the second, ...
+    blocks_ : ndarray of shape (n_samples,), int
+        With `n_blocks`: the block of each training row; tree k was grown without block
+        ``k % n_blocks``.
     leave_out_mse_ : ndarray of shape (n_targets,)
         With `n_blocks`: mean squared error on rows the trees have not seen, in units of the
-        target's variance; NaN otherwise.
+        target's variance.
     spread_ : ndarray of shape (n_targets,)
         Of boosting: root mean square error on rows left out of single trees, in the target's unit.
     n_features_in_ : int
@@ -183,8 +186,12 @@ class TreeEnsemble(RegressorMixin, BaseEstimator):
                 "feature": self.forest_.feature,
                 "value": self.forest_.value,
                 "start": self.forest_.start,
-                "leave_out_mse": np.nan_to_num(self.leave_out_mse_, nan=-1.0),
                 **{name: getattr(self, f"{name}_") for name in _ARRAYS},
+                **(
+                    {"blocks": self.blocks_, "leave_out_mse": self.leave_out_mse_}
+                    if self.n_blocks
+                    else {}
+                ),
             },
         )
 
@@ -207,8 +214,9 @@ class TreeEnsemble(RegressorMixin, BaseEstimator):
             state.array("start", (n_targets * model.n_trees + 1,), np.int64),
         )
         model.forest_.check(model.n_features_in_)
-        error = state.array("leave_out_mse", (n_targets,), np.float64)
-        model.leave_out_mse_ = error if model.n_blocks else np.full(n_targets, np.nan)
+        if model.n_blocks:
+            model.blocks_ = state.array("blocks", (None,), np.int64)
+            model.leave_out_mse_ = state.array("leave_out_mse", (n_targets,), np.float64)
         return model
 
     def __sklearn_tags__(self) -> Any:
@@ -234,7 +242,6 @@ def _fit_together(models: Sequence[TreeEnsemble], tasks: Sequence[Task]) -> None
         model.X_mean_, model.X_scale_ = column_scale(X)
         model.y_mean_, model.y_scale_ = column_scale(Y)
         model.spread_ = np.zeros(Y.shape[1])
-        model.leave_out_mse_ = np.full(Y.shape[1], np.nan)
         if model.n_blocks and model.method != "extra_trees":
             raise SettingsError(f"n_blocks={model.n_blocks} needs method='extra_trees'.")
         rows = to_float32(X, model.X_mean_, model.X_scale_)
@@ -262,6 +269,9 @@ def _fit_together(models: Sequence[TreeEnsemble], tasks: Sequence[Task]) -> None
         ]
         forests = dict(zip(targets, grow(plots), strict=True))
         if first.n_blocks:
+            for i, model in enumerate(models):
+                model.blocks_ = blocks[i]
+                model.leave_out_mse_ = np.empty(len(model.y_mean_))
             for (i, t), plot in zip(targets, plots, strict=True):
                 models[i].leave_out_mse_[t] = _leave_out_error(forests[i, t], plot, blocks[i])
     else:

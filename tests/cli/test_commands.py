@@ -1,0 +1,171 @@
+"""The commands as a user runs them, on packaged and simulated tables."""
+
+import json
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from matlever.cli import main
+
+
+def run(*words: str, code: int = 0) -> str:
+    """Run `matlever` with `words`; return what it printed on both streams."""
+    result = CliRunner().invoke(main, list(words), catch_exceptions=False)
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def study_folder(tmp_path_factory):
+    """Return the folder of a finished study of 24 simulated recipes with two targets."""
+    folder = tmp_path_factory.mktemp("study")
+    table = folder / "rods.csv"
+    run("simulate", "nanorods", "--out", str(table), "--rows", "24")
+    run(
+        *("study", str(table), "-t", "length", "-t", "width (nm)", "-x", "aspect ratio"),
+        *("--repeats", "1", "--folds", "5", "--no-three-numbers", "--quiet"),
+        *("--out", str(folder / "out")),
+    )
+    return folder / "out"
+
+
+def test_every_broken_table_ends_with_code_2_one_message_and_nothing_written(
+    broken_corpus, tmp_path
+):
+    out = tmp_path / "out"
+    for name, (path, options) in broken_corpus.items():
+        words = [word for target in options["targets"] for word in ("--target", target)]
+        words += ["--group", options["group"]] if "group" in options else []
+        words += [w for column in options.get("inputs") or () for w in ("--input", column)]
+        for key in ("decimal", "delimiter", "sheet", "encoding", "missing"):
+            words += [f"--{key}", str(options[key])] if options.get(key) else []
+        for command in (["check"], ["study", "--quiet", "--out", str(out)]):
+            if not options["targets"]:
+                continue
+            output = run(*command, str(path), *words, code=2)
+            assert output.startswith("matlever: "), (name, output)
+            assert "Traceback" not in output
+            assert path.name in output, name
+            assert not out.exists(), name
+
+
+def test_check_tells_what_a_study_would_use(tmp_path):
+    output = run("check", "example:fullerenes")
+    assert "246" in output
+    assert "No fault found" in output
+    described = json.loads(run("check", "example:photo_pce10", "--json"))
+    assert described["rows_used"] == 1040
+    assert described["mixtures"][0]["total"] == 1.0
+
+
+def test_a_study_writes_everything_and_says_what_it_found(study_folder):
+    names = {path.name for path in study_folder.iterdir()}
+    assert names == {
+        "report.html",
+        "results.json",
+        "record.json",
+        "study.toml",
+        "model",
+        "tables",
+    }
+    results = json.loads((study_folder / "results.json").read_text())
+    assert results["schema"] == "matlever-results/1"
+    assert [target["name"] for target in results["targets"]] == ["length", "width"]
+    for target in results["targets"]:
+        labels = [entry["model"] for entry in target["scores"]]
+        assert labels[0] == "matlever default"
+        assert labels[-2:] == ["ridge regression", "mean of the training rows"]
+        assert target["scores"][-1]["honest"]["r2"]["mean"] < 0.05
+        assert len(target["held_out"]["rows"]) == 24
+        assert min(target["held_out"]["rows"]) == 2  # line 1 of the file is the header
+    held_out = pd.read_csv(study_folder / "tables" / "held_out.csv")
+    assert set(held_out["target"]) == {"length", "width"}
+    weights = pd.read_csv(study_folder / "tables" / "weights.csv")
+    assert len(weights) == 24 * 3 * 2
+
+
+def test_predict_reproduces_the_model_and_flags_settings_outside_the_data(study_folder, tmp_path):
+    new = tmp_path / "new.csv"
+    new.write_text(
+        "core amount (nmol);S amount (mg);core absorption edge (nm);note\n"
+        "30;120;530;known\n300;120;530;far out\n"
+    )
+    out = tmp_path / "predicted.csv"
+    run("predict", str(study_folder), str(new), "--out", str(out))
+    found = pd.read_csv(out)
+    assert list(found["outside"].fillna("")) == ["", "core amount"]
+    assert (found["length lower"] < found["length"]).all()
+    assert (found["length"] < found["length upper"]).all()
+    records = json.loads(run("predict", str(study_folder), str(new), "--json").split("note:")[0])
+    assert records[0]["length"] == pytest.approx(found["length"][0])
+    wide = json.loads(run("predict", str(study_folder), str(new), "--json", "--level", "0.95"))
+    assert wide[0]["length upper"] >= records[0]["length upper"]
+    printed = run("predict", str(study_folder), str(new))
+    assert "core amount" in printed
+
+
+def test_predict_names_a_missing_input(study_folder, tmp_path):
+    new = tmp_path / "new.csv"
+    new.write_text("core amount (nmol),S amount (mg)\n30,120\n31,110\n")
+    output = run("predict", str(study_folder), str(new), code=2)
+    assert "core absorption edge" in output
+    assert "new.csv" in output
+
+
+def test_report_can_be_written_again(study_folder, tmp_path):
+    run("report", str(study_folder), "--out", str(tmp_path / "again.html"))
+    again = (tmp_path / "again.html").read_text()
+    assert again == (study_folder / "report.html").read_text()
+
+
+def test_a_finished_study_is_not_computed_again(study_folder):
+    before = (study_folder / "record.json").stat().st_mtime_ns
+    run("study", str(study_folder / "study.toml"), "--quiet", "--out", str(study_folder))
+    assert (study_folder / "record.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["study", "nowhere.csv", "-t", "y"], "nowhere.csv"),
+        (["study", "example:nothing"], "fullerenes"),
+        (["study", "example:fullerenes", "--folds", "1"], "at least 2"),
+        (["study", "example:fullerenes", "--level", "3"], "level"),
+        (["check", "runs.csv"], "--target"),
+        (["check", "nowhere.toml"], "nowhere.toml"),
+        (["predict", "nowhere", "new.csv"], "holds no finished study"),
+        (["report", "nowhere"], "holds no finished study"),
+    ],
+)
+def test_mistakes_end_with_code_2_and_say_what_to_do(words, says, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    output = run(*words, code=2)
+    assert says in output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("x")
+    output = run("study", "example:fullerenes", "--out", str(tmp_path), "--quiet", code=2)
+    assert "holds no study" in output
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_tampered_model_is_refused(study_folder, tmp_path):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(study_folder, copy)
+    weights = copy / "model" / "weights.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[len(data) // 2] ^= 1
+    weights.write_bytes(bytes(data))
+    output = run("report", str(copy), code=2)
+    assert "changed" in output
+
+
+def test_examples_name_whom_to_cite():
+    output = run("examples")
+    assert "example:fullerenes" in output
+    assert "doi" in output.lower()
