@@ -16,6 +16,13 @@ def run(*words: str, code: int = 0) -> str:
     return result.output
 
 
+def run_json(*words: str):
+    """Run `matlever` with `words` and ``--json``; return what stood on standard output."""
+    result = CliRunner().invoke(main, [*words, "--json"], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
 @pytest.fixture(scope="module")
 def study_folder(tmp_path_factory):
     """Return the folder of a finished study of 24 simulated recipes with two targets."""
@@ -54,7 +61,7 @@ def test_check_tells_what_a_study_would_use(tmp_path):
     output = run("check", "example:fullerenes")
     assert "246" in output
     assert "No fault found" in output
-    described = json.loads(run("check", "example:photo_pce10", "--json"))
+    described = run_json("check", "example:photo_pce10")
     assert described["rows_used"] == 1040
     assert described["mixtures"][0]["total"] == 1.0
 
@@ -97,9 +104,9 @@ def test_predict_reproduces_the_model_and_flags_settings_outside_the_data(study_
     assert list(found["outside"].fillna("")) == ["", "core amount"]
     assert (found["length lower"] < found["length"]).all()
     assert (found["length"] < found["length upper"]).all()
-    records = json.loads(run("predict", str(study_folder), str(new), "--json").split("note:")[0])
+    records = run_json("predict", str(study_folder), str(new))
     assert records[0]["length"] == pytest.approx(found["length"][0])
-    wide = json.loads(run("predict", str(study_folder), str(new), "--json", "--level", "0.95"))
+    wide = run_json("predict", str(study_folder), str(new), "--level", "0.95")
     assert wide[0]["length upper"] >= records[0]["length upper"]
     printed = run("predict", str(study_folder), str(new))
     assert "core amount" in printed

@@ -129,7 +129,10 @@ def predict(
         records = json.loads(found.rename_axis("row").reset_index().to_json(orient="records"))
         _print_json(records)
     elif out is not None:
-        both = rows.join(found, rsuffix=" predicted")
+        import pandas as pd
+
+        taken = {name: f"{name} predicted" for name in found.columns if name in rows.columns}
+        both = pd.concat([rows, found.rename(columns=taken)], axis=1)
         write_text(out, both.rename_axis("row").reset_index().to_csv(index=False))
         click.echo(f"{len(both)} predictions in {out}")
     else:

@@ -87,15 +87,19 @@ def print_study(study: Study) -> None:
         out.print(grid)
         check = target["three_numbers"]
         if check:
-            out.print(
-                "Three numbers: paper's protocol R² "
-                f"{number(check['paper_r2'], 2)}, honest R² {number(check['honest_r2'], 2)}, "
-                f"paper's protocol on permuted targets R² {number(check['permuted_r2'], 2)}."
+            figures = (
+                ("paper's protocol", check["paper_r2"]),
+                ("honest", check["honest_r2"]),
+                ("paper's protocol on permuted targets", check["permuted_r2"]),
             )
-    out.print("")
-    for sentence in results["summary"]["sentences"]:
-        out.print(printable(sentence))
-    out.print(f"\nReport: {study.folder / 'report.html'}")
+            told = ", ".join(f"{what} {number(value, 2)}" for what, value in figures)
+            out.print(f"Three numbers (R²): {told}.")
+        out.print("")
+        for part in ("verdict", "protocol_gap", "interval", "weights"):
+            if target[part]:
+                out.print(printable(target[part]["sentence"]))
+    out.print(f"\n{printable(results['summary']['headline'])}")
+    out.print(f"Report: {study.folder / 'report.html'}")
 
 
 def print_predictions(found: pd.DataFrame, model: StudyModel) -> None:

@@ -227,7 +227,9 @@ def _computed(
         "targets": targets,
         "summary": {
             "headline": headline(targets),
-            "sentences": [target_sentence(target) for target in targets],
+            "sentences": [
+                target_sentence(target, target["scores"][0]["honest"]["r2"]) for target in targets
+            ],
         },
         "warnings": list(data.get("warnings", [])),
         "record": {

@@ -252,6 +252,6 @@ def _meant(word: str, known: Mapping[str, object] | tuple[str, ...] | set[str]) 
 def _toml(value: Any) -> str:
     """Return a plain value as TOML; JSON's strings, numbers and lists are TOML's too."""
     if isinstance(value, dict):
-        inner = ", ".join(f"{json.dumps(k)} = {_toml(v)}" for k, v in value.items())
+        inner = ", ".join(f"{_toml(key)} = {_toml(one)}" for key, one in value.items())
         return f"{{ {inner} }}"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -12,6 +12,7 @@ __all__ = [
     "headline",
     "interval_sentence",
     "number",
+    "score_text",
     "target_sentence",
 ]
 
@@ -39,11 +40,14 @@ def with_unit(value: float | None, unit: str | None) -> str:
 
 
 def score_text(score: Mapping[str, Any]) -> str:
-    """Return R2 with its spread, two decimals: ``0.87 ± 0.02``."""
+    """Return R2 with its spread: ``0.87 ± 0.02``, with a third decimal where the spread asks."""
     mean, sd = score["mean"], score["sd"]
     if mean is None:
         return "–"
-    return f"{mean:.2f}" if sd is None else f"{mean:.2f} ± {sd:.2f}"
+    if sd is None:
+        return f"{mean:.2f}"
+    digits = 3 if sd < 0.005 else 2
+    return f"{mean:.{digits}f} ± {sd:.{digits}f}"
 
 
 def gap_sentence(
@@ -94,17 +98,28 @@ def interval_sentence(
 NO_SKILL = "The model shows no skill, so this describes the model and not the material."
 
 
-def target_sentence(target: Mapping[str, Any]) -> str:
-    """Return the finding for one target in two or three sentences."""
+def target_sentence(target: Mapping[str, Any], r2: Mapping[str, Any]) -> str:
+    """Return the finding for one target in one sentence.
+
+    Parameters
+    ----------
+    target : mapping
+        Its part of the results.
+    r2 : mapping
+        The honest R2 of the default model, with ``mean`` and ``sd``.
+    """
     name = target["name"]
-    parts = [f"{name}: {target['verdict']['sentence']}"]
-    if target["protocol_gap"]:
-        parts.append(target["protocol_gap"]["sentence"])
-    if target["verdict"]["skill"] != "none":
-        parts.append(target["interval"]["sentence"])
-        if target["weights"]:
-            parts.append(target["weights"]["sentence"])
-    return " ".join(parts)
+    if target["verdict"]["skill"] == "none":
+        return f"{name}: no evidence of skill (R² {score_text(r2)} on rows not seen)."
+    parts = [f"{name}: {target['verdict']['skill']} skill, R² {score_text(r2)} on rows not seen"]
+    interval = target["interval"]
+    if interval["mean_width"] is not None:
+        half = with_unit(interval["mean_width"] / 2, target["unit"])
+        parts.append(f"{interval['level'] * 100:.0f} % intervals of ±{half}")
+    overall = target["weights"]["overall"]
+    if overall and overall[0]["mean_abs"]:
+        parts.append(f"{overall[0]['knob']} matters most")
+    return "; ".join(parts) + "."
 
 
 def headline(targets: Sequence[Mapping[str, Any]]) -> str:

@@ -43,8 +43,9 @@ class SmallTableRegressor(RegressorMixin, BaseEstimator):
     The members are :class:`GaussianProcessMAP` without and with a linear kernel and 200 extremely
     randomised trees. Each is asked for rows it has not seen, a tenth at a time: the processes by
     the closed form for leaving rows out at fixed hyper-parameters, the trees because each of them
-    is grown without one tenth. Inputs are moved into the box of the training rows before
-    predicting.
+    is grown without one tenth. The weights are the errors to the power -n/50, at least -1 (up to 50
+    rows) and at most -4 (from 200 rows): the errors of many rows can be trusted more. Inputs are
+    moved into the box of the training rows before predicting.
 
     Parameters
     ----------

@@ -68,7 +68,7 @@ class TreeEnsemble(RegressorMixin, BaseEstimator):
         `n_trees` trees of the first target, then of the second, ...
     blocks_ : ndarray of shape (n_samples,), int
         With `n_blocks`: the block of each training row; tree k was grown without block
-        ``k % n_blocks``.
+        ``k % n_blocks``. Not kept in a model file.
     leave_out_mse_ : ndarray of shape (n_targets,)
         With `n_blocks`: mean squared error on rows the trees have not seen, in units of the
         target's variance.
@@ -187,11 +187,7 @@ class TreeEnsemble(RegressorMixin, BaseEstimator):
                 "value": self.forest_.value,
                 "start": self.forest_.start,
                 **{name: getattr(self, f"{name}_") for name in _ARRAYS},
-                **(
-                    {"blocks": self.blocks_, "leave_out_mse": self.leave_out_mse_}
-                    if self.n_blocks
-                    else {}
-                ),
+                **({"leave_out_mse": self.leave_out_mse_} if self.n_blocks else {}),
             },
         )
 
@@ -215,7 +211,6 @@ class TreeEnsemble(RegressorMixin, BaseEstimator):
         )
         model.forest_.check(model.n_features_in_)
         if model.n_blocks:
-            model.blocks_ = state.array("blocks", (None,), np.int64)
             model.leave_out_mse_ = state.array("leave_out_mse", (n_targets,), np.float64)
         return model
 

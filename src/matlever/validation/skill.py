@@ -190,4 +190,5 @@ def _percent(share: float) -> str:
 
 def _signed(score: Score) -> str:
     """Return the score with a typographic minus."""
-    return f"{score.mean:.2f} ± {score.sd:.2f}".replace("-", "−")
+    digits = 3 if score.sd < 0.005 else 2
+    return f"{score.mean:.{digits}f} ± {score.sd:.{digits}f}".replace("-", "−")
