@@ -37,21 +37,18 @@ def print_table_check(table: Table) -> None:
     out.print(
         f"{printable(data['file'])}: {data['rows_read']} rows read, {data['rows_used']} usable."
     )
-    grid = _grid("column", "unit", "kind", "role", "from", "to", "different", "missing")
+    grid = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for header in ("column", "role", "kind"):
+        grid.add_column(header, no_wrap=True, overflow="ellipsis", max_width=32)
+    grid.add_column("values", overflow="ellipsis", no_wrap=True, ratio=1)
+    grid.add_column("missing", justify="right", no_wrap=True)
     for column in data["columns"]:
-        levels = column["levels"] or []
-        span = (
-            (printable(", ".join(levels[:4]) + (" …" if len(levels) > 4 else "")), "")
-            if levels
-            else (number(column["lower"]), number(column["upper"]))
-        )
+        label = f"{column['name']} ({column['unit']})" if column["unit"] else column["name"]
         grid.add_row(
-            printable(column["name"]),
-            printable(column["unit"] or ""),
-            column["kind"],
+            printable(label),
             column["role"],
-            *span,
-            str(column["n_distinct"]),
+            column["kind"],
+            printable(_span(column)),
             str(column["n_missing"]),
         )
     out.print(grid)
@@ -60,6 +57,16 @@ def print_table_check(table: Table) -> None:
     for warning in data["warnings"]:
         out.print(f"warning: {printable(warning)}")
     out.print("No fault found.")
+
+
+def _span(column: Mapping[str, Any]) -> str:
+    """Return the range or the levels of a column in words."""
+    different = f"{column['n_distinct']} different"
+    if column["levels"]:
+        return f"{different}: {', '.join(column['levels'])}"
+    if column["lower"] is None:
+        return different
+    return f"{number(column['lower'])} to {number(column['upper'])}, {different}"
 
 
 def print_study(study: Study) -> None:

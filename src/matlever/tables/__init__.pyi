@@ -11,6 +11,7 @@ from .models import restore as restore
 from .network import DenseRegressor as DenseRegressor
 from .new_rows import read_rows as read_rows
 from .read import read_table as read_table
+from .read import table_from_frame as table_from_frame
 from .simulate import NanorodLaw as NanorodLaw
 from .simulate import simulate_nanorods as simulate_nanorods
 from .small_table import SmallTableRegressor as SmallTableRegressor

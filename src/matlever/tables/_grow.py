@@ -19,7 +19,8 @@ from matlever.tables._forest import Forest
 
 __all__ = ["Plot", "grow"]
 
-_CHUNK_CELLS = 300_000  # rows x inputs over all trees of one pass
+_CHUNK_ROWS = 100_000  # over all trees of one pass
+_CHUNK_CELLS = 3_000_000  # rows x inputs: the random numbers of one level take 48 MB at most
 _PURE = 1e-14  # variance of standardised targets below which a node is pure
 
 
@@ -49,7 +50,8 @@ def grow(plots: Sequence[Plot]) -> list[Forest]:
     pieces: list[tuple[int, list[NDArray[np.int64]], np.random.Generator]] = []
     for number, plot in enumerate(plots):
         d = plot.X.shape[1]
-        per_piece = max(1, _CHUNK_CELLS // (max(len(r) for r in plot.rows) * d))
+        n = max(len(rows) for rows in plot.rows)
+        per_piece = max(1, min(_CHUNK_ROWS, _CHUNK_CELLS // d) // n)
         seeds = np.random.SeedSequence(plot.seed)
         for begin in range(0, len(plot.rows), per_piece):
             rng = np.random.default_rng(seeds.spawn(1)[0])
@@ -58,14 +60,13 @@ def grow(plots: Sequence[Plot]) -> list[Forest]:
     place = 0
     while place < len(pieces):
         chunk: list[tuple[int, list[NDArray[np.int64]], np.random.Generator]] = []
-        cells = 0
+        size = 0
         while place < len(pieces):
             number, rows, _ = pieces[place]
-            cells += sum(len(r) for r in rows) * plots[number].X.shape[1]
-            same_width = (
-                plots[number].X.shape[1] == plots[chunk[0][0]].X.shape[1] if chunk else True
-            )
-            if chunk and (cells > _CHUNK_CELLS or not same_width):
+            width = plots[number].X.shape[1]
+            size += sum(len(r) for r in rows)
+            too_large = size > min(_CHUNK_ROWS, _CHUNK_CELLS // width)
+            if chunk and (too_large or width != plots[chunk[0][0]].X.shape[1]):
                 break
             chunk.append(pieces[place])
             place += 1

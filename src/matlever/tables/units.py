@@ -68,6 +68,14 @@ _TRAILING_BRACKET = re.compile(
     r"^(?P<name>.*?\S)(?P<space>\s*)(?:\((?P<round>[^()]+)\)|\[(?P<square>[^\[\]]+)\])\s*$", re.S
 )
 _AFTER_COMMA_OR_SLASH = re.compile(r"^(?P<name>[^/,]*[^/,\s])\s*(?:/|,)\s+(?P<unit>\S.*)$")
+# Endings of snake_case names that can hardly mean anything but a unit ("min" could be a minimum).
+_SUFFIX = re.compile(r"^(?P<name>.*[^\W_])_(?P<unit>[A-Za-z]+)$")
+_SUFFIXES = {
+    "nm": "nm", "um": "µm", "mm": "mm", "cm": "cm", "mg": "mg", "ug": "µg", "kg": "kg",
+    "mmol": "mmol", "umol": "µmol", "nmol": "nmol", "ml": "mL", "ul": "µL", "mpa": "MPa",
+    "gpa": "GPa", "kpa": "kPa", "ev": "eV", "mev": "meV", "rpm": "rpm", "sccm": "sccm",
+    "ppm": "ppm", "hv": "HV", "khz": "kHz", "mhz": "MHz", "degc": "°C",
+}  # fmt: skip
 # Oxidation states and numbers of a series, "Cu(II)", are part of a name.
 _ROMAN = re.compile(r"[IVX]+$")
 _LONGEST = 40
@@ -190,6 +198,8 @@ def split_header(header: str) -> tuple[str, str | None]:
     (('length', 'nm'), ('rate', 'counts per frame'))
     >>> split_header("Cu(II)"), split_header("time (second run)")
     (('Cu(II)', None), ('time (second run)', None))
+    >>> split_header("diameter_nm"), split_header("temperature_min")
+    (('diameter', 'nm'), ('temperature_min', None))
     """
     header = " ".join(header.split())
     # The way of ISO 80000, "length / nm", and of many spreadsheets, "length, nm".
@@ -198,7 +208,9 @@ def split_header(header: str) -> tuple[str, str | None]:
         return match["name"].strip(), match["unit"]
     match = _TRAILING_BRACKET.match(header)
     if match is None:
-        return header, None
+        match = _SUFFIX.match(header)
+        unit = _SUFFIXES.get(match["unit"].lower()) if match else None
+        return (match["name"], unit) if match and unit else (header, None)
     if match["square"] is not None:
         unit = match["square"].strip()
         return (match["name"], unit) if unit and len(unit) <= _LONGEST else (header, None)
