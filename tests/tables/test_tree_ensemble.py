@@ -5,7 +5,8 @@ import pytest
 from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
 
 from matlever.exceptions import SettingsError
-from matlever.tables.tree_ensemble import TreeEnsemble, leave_out_blocks
+from matlever.tables._left_out import leave_out_blocks
+from matlever.tables.tree_ensemble import TreeEnsemble
 
 
 def two_targets(n=40, seed=0):

@@ -10,6 +10,7 @@ from rich.table import Table as RichTable
 
 from matlever.cli.console import standard_output
 from matlever.cli.errors import printable
+from matlever.exceptions import shorten
 from matlever.study.words import number, score_text
 
 if TYPE_CHECKING:
@@ -37,18 +38,22 @@ def print_table_check(table: Table) -> None:
     out.print(
         f"{printable(data['file'])}: {data['rows_read']} rows read, {data['rows_used']} usable."
     )
-    grid = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for header in ("column", "role", "kind"):
-        grid.add_column(header, no_wrap=True, overflow="ellipsis", max_width=32)
-    grid.add_column("values", overflow="ellipsis", no_wrap=True, ratio=1)
-    grid.add_column("missing", justify="right", no_wrap=True)
-    for column in data["columns"]:
-        label = f"{column['name']} ({column['unit']})" if column["unit"] else column["name"]
+    labels = [
+        f"{column['name']} ({column['unit']})" if column["unit"] else column["name"]
+        for column in data["columns"]
+    ]
+    name_width = min(max(map(len, labels)), 28)
+    # What the other columns and the gaps between them leave of the line.
+    span_width = max(out.width - name_width - 40, 16)
+    grid = _grid("column", "role", "kind", "values", "missing")
+    for position in (1, 2, 3):
+        grid.columns[position].justify = "left"
+    for column, label in zip(data["columns"], labels, strict=True):
         grid.add_row(
-            printable(label),
+            shorten(printable(label), name_width),
             column["role"],
             column["kind"],
-            printable(_span(column)),
+            shorten(printable(_span(column)), span_width),
             str(column["n_missing"]),
         )
     out.print(grid)
