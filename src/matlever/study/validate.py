@@ -103,6 +103,10 @@ def target_rows(table: Table, column: Column, settings: StudySettings) -> Target
 def candidates(n_rows: int, settings: StudySettings) -> dict[str, TableRegressor]:
     """Return the models that are scored: the default and the two every score is seen against."""
     found = candidate_regressors(n_rows, settings.seed)
+    jobs = -1 if settings.jobs is None else settings.jobs
+    for regressor in found.values():
+        if "n_jobs" in regressor.get_params():
+            regressor.set_params(n_jobs=jobs)
     regressor = (
         next(iter(found.values()))
         if len(found) == 1

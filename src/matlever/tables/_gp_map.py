@@ -172,6 +172,8 @@ def fit_map(
     """
     import torch
 
+    from matlever.training import one_torch_thread
+
     d = problems[0][0].shape[1]
     prior = Prior(d, linear)
     theta = np.empty((len(problems), len(prior.mean)))
@@ -200,14 +202,16 @@ def fit_map(
             X[row, : len(x_one)], y[row, : len(x_one)], present[row, : len(x_one)] = x_one, y_one, 1
         start = np.vstack([problems[i][2] for i in chunk])
         tensors = [torch.as_tensor(a, device=device) for a in (X, y, present, start, group)]
-        best, lowest, rounds = minimize_batch(
-            LogPosterior(tensors[0], tensors[1], tensors[2], prior, linear),
-            tensors[3],
-            group=tensors[4],
-            trial_rounds=trial_rounds,
-            max_rounds=max_iter,
-            tolerance=tolerance,
-        )
+        # Matrices this small gain nothing from torch's threads and lose much on a busy machine.
+        with one_torch_thread():
+            best, lowest, rounds = minimize_batch(
+                LogPosterior(tensors[0], tensors[1], tensors[2], prior, linear),
+                tensors[3],
+                group=tensors[4],
+                trial_rounds=trial_rounds,
+                max_rounds=max_iter,
+                tolerance=tolerance,
+            )
         theta[chunk], value[chunk] = best.cpu().numpy(), lowest.cpu().numpy()
         n_rounds[chunk] = rounds.cpu().numpy()
     return theta, -value, n_rounds

@@ -17,7 +17,7 @@ _SMALL_ROWS = 500  # up to this boosting and networks have nothing to add (0.65 
 
 _CLASSES = {
     "AugmentedRegressor": "matlever.tables.augmented",
-    "CrossConformalRegressor": "matlever.validation.cross_conformal",
+    "CrossConformalRegressor": "matlever.validation.conformal",
     "DenseRegressor": "matlever.tables.network",
     "GaussianProcessMAP": "matlever.tables.gaussian_process",
     "SmallTableRegressor": "matlever.tables.small_table",

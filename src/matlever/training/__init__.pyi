@@ -4,3 +4,4 @@ from .settings import TrainingResult as TrainingResult
 from .settings import TrainingSettings as TrainingSettings
 from .stacked import StackedNetwork as StackedNetwork
 from .stacked_training import train_stacked as train_stacked
+from .threads import one_torch_thread as one_torch_thread
