@@ -171,7 +171,6 @@ def test_a_cross_validation_gives_the_same_intervals_without_fitting_again():
     new = random.normal(size=(5, 3))
     np.testing.assert_array_equal(together.predict_interval(new), alone.predict_interval(new))
     np.testing.assert_array_equal(together.predict(new), alone.predict(new))
-    np.testing.assert_array_equal(together.held_out_interval(), alone.held_out_interval())
     assert together.n_features_in_ == 3
 
 
@@ -183,18 +182,6 @@ def test_batches_give_the_same_objects():
         alone = CrossConformalRegressor(n_folds=4).fit(X, y)
         np.testing.assert_array_equal(model.predict_interval(X), alone.predict_interval(X))
         np.testing.assert_array_equal(model.predict(X), alone.predict(X))
-
-
-def test_coverage_counts_the_held_out_intervals():
-    random = np.random.default_rng(8)
-    X, y = random.normal(size=(60, 2)), random.normal(size=60)
-    model = CrossConformalRegressor(n_folds=6).fit(X, y)
-    lower, upper = model.held_out_interval(0.8)
-    assert model.coverage(0.8) == np.mean((y >= lower) & (y <= upper))
-    assert 0.7 < model.coverage(0.8) < 0.9
-    row, fold = 5, model.fold_of_row_[5]
-    others = np.sort(np.abs(y - model.out_of_fold_)[model.fold_of_row_ != fold])
-    assert upper[row] - model.out_of_fold_[row] == pytest.approx(others[40])  # ceil(.8 * 51) = 41st
 
 
 class StoredRidge(Ridge):
@@ -221,7 +208,6 @@ def test_saved_and_loaded_intervals_are_bitwise_equal(tmp_path):
     new = random.normal(size=(9, 2))
     np.testing.assert_array_equal(back.predict(new), model.predict(new))
     np.testing.assert_array_equal(back.predict_interval(new), model.predict_interval(new))
-    np.testing.assert_array_equal(back.held_out_interval(), model.held_out_interval())
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ study_options = _together(
         "--three-numbers/--no-three-numbers",
         "three_numbers",
         default=None,
-        help="Run the paper's protocol, also on permuted targets (default: yes).",
+        help="Also run the published augmentation protocol, and on shuffled targets (default).",
     ),
     click.option("--seed", type=int, help="Seed of everything random; default 0."),
     click.option("--jobs", "-j", type=int, help="Threads; default: one per core."),

@@ -100,9 +100,9 @@ def print_study(study: Study) -> None:
         check = target["three_numbers"]
         if check:
             figures = (
-                ("paper's protocol", check["paper_r2"]),
+                ("published protocol", check["paper_r2"]),
                 ("honest", check["honest_r2"]),
-                ("paper's protocol on permuted targets", check["permuted_r2"]),
+                ("published protocol on shuffled targets", check["permuted_r2"]),
             )
             told = ", ".join(f"{what} {number(value, 2)}" for what, value in figures)
             out.print(f"Three numbers (R²): {told}.")

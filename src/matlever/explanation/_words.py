@@ -67,7 +67,7 @@ def importance_sentence(found: Explanations) -> str:
     r2 = found.r2[np.isfinite(found.r2)]
     if len(r2) and np.median(r2) < _POOR_R2:
         sentence += (
-            f". A straight line describes the model only roughly here (held-out R2 "
+            f". A straight line describes the model only roughly here (held-out R² "
             f"{np.median(r2):.2f}): look at the sweeps too"
         )
     return sentence + "."

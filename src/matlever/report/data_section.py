@@ -43,8 +43,8 @@ def _counts(data: Mapping[str, Any]) -> str:
     shown = [
         ("rows in the file", count(number(data.get("rows_read")))),
         ("rows used", count(number(data.get("rows_used")))),
-        ("inputs", count(roles["input"])),
-        ("targets", count(roles["target"])),
+        ("input" if roles["input"] == 1 else "inputs", count(roles["input"])),
+        ("target" if roles["target"] == 1 else "targets", count(roles["target"])),
     ]
     if group:
         shown.append((f"groups of “{text(group, 40)}”", count(number(data.get("n_groups")))))

@@ -194,9 +194,9 @@ def three_numbers_part(check: Mapping[str, Any], uid: str, *, brief: bool = Fals
     if not check:
         return ""
     bars = [
-        ("The paper's protocol", number(check.get("paper_r2")), "orange"),
+        ("Published protocol", number(check.get("paper_r2")), "orange"),
         ("Honest: rows never seen, in any form", number(check.get("honest_r2")), "blue"),
-        ("The paper's protocol on shuffled targets", number(check.get("permuted_r2")), "thread"),
+        ("Published protocol on shuffled targets", number(check.get("permuted_r2")), "thread"),
     ]
     described = "; ".join(f"{name}: R² {score(value)}" for name, value, _ in bars)
     augmented = number(check.get("n_augmented"))
@@ -213,9 +213,9 @@ def three_numbers_part(check: Mapping[str, Any], uid: str, *, brief: bool = Fals
     if brief:
         return f"<figure>{drawn}<figcaption>{sentence}{whole}</figcaption></figure>"
     return (
-        f"<figure>{drawn}<figcaption><b>The three-number check.</b> {sentence} The paper's "
-        f"protocol augments all rows{grown} first and cross-validates afterwards, so rows made "
-        "from every test row are in training. Shuffled targets have nothing to learn: what they "
+        f"<figure>{drawn}<figcaption><b>The three-number check.</b> {sentence} The "
+        f"published protocol augments all rows{grown} first and cross-validates afterwards, so "
+        "rows made from every test row are in training. Shuffled targets have nothing to learn: what they "
         f"score is memory, not prediction.{whole}</figcaption></figure>"
     )
 

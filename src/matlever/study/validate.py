@@ -182,16 +182,17 @@ def validate(
     check = None
     honest_r2 = honest.scores(DEFAULT)["r2"]
     if settings.three_numbers:
-        tick(0, f"{name}: the paper's protocol, also on permuted targets")
+        tick(0, f"{name}: the published protocol, also on shuffled targets")
         check = stages.value(
             f"{_slug(rows.column)}-three",
             lambda: _three_numbers(rows, settings, honest_r2.mean).to_dict(),
         )
-        tick(20, f"{name}: the paper's protocol, also on permuted targets")
+        tick(20, f"{name}: the published protocol, also on shuffled targets")
 
     tick(0, f"{name}: coverage of the intervals")
     measured = stages.value(
-        f"{_slug(rows.column)}-coverage", lambda: _coverage(models[DEFAULT], rows, settings)
+        f"{_slug(rows.column)}-intervals",
+        lambda: _held_out_intervals(models[DEFAULT], rows, settings),
     )
     tick(10, f"{name}: coverage of the intervals")
 
@@ -212,7 +213,7 @@ def validate(
         "protocol_gap": _gap(scored, rows),
         "three_numbers": check,
         "interval": _interval(predictor, rows, settings.level, measured),
-        "held_out": _held_out(predictor, honest, rows),
+        "held_out": _held_out(measured, honest, rows),
     }
     return Validated(results, predictor)
 
@@ -325,67 +326,65 @@ def _gap(scored: dict[str, CrossValidation], rows: TargetRows) -> dict[str, str]
     return None if sentence is None else {"sentence": sentence}
 
 
-def _coverage(
+def _held_out_intervals(
     model: TableRegressor, rows: TargetRows, settings: StudySettings
-) -> dict[str, float | None]:
-    """Return coverage and width of intervals whose models and residuals never saw the row."""
+) -> dict[str, list[float] | None]:
+    """Return an interval for each row from models and residuals that never saw its fifth."""
     fold = rows.honest.fold_of_row[0]
     fold = fold * min(_COVERAGE_FOLDS, rows.honest.n_folds) // rows.honest.n_folds
-    nothing: dict[str, float | None] = {"coverage": None, "mean_width": None}
-    if len(np.unique(fold)) < 3:
-        return nothing
-    lower, upper = held_out_cv_plus(
-        model, rows.X, rows.y, fold, settings.level, n_jobs=settings.jobs
-    )
-    if not (np.isfinite(lower).all() and np.isfinite(upper).all()):
-        return nothing
-    inside = (rows.y >= lower) & (rows.y <= upper)
-    return {"coverage": float(inside.mean()), "mean_width": float(np.mean(upper - lower))}
+    if len(np.unique(fold)) >= 3:
+        lower, upper = held_out_cv_plus(
+            model, rows.X, rows.y, fold, settings.level, n_jobs=settings.jobs
+        )
+        if np.isfinite(lower).all() and np.isfinite(upper).all():
+            return {"lower": lower.tolist(), "upper": upper.tolist()}
+    return {"lower": None, "upper": None}
 
 
 def _interval(
     predictor: CrossConformalRegressor,
     rows: TargetRows,
     level: float,
-    measured: dict[str, float | None],
+    measured: dict[str, list[float] | None],
 ) -> dict[str, Any]:
-    lower, upper = predictor.held_out_interval(level)
-    width = np.asarray(upper - lower)
-    too_few = not bool(np.isfinite(width).all())
-    mean_width = None if too_few else float(width.mean())
-    coverage = measured["coverage"]
+    """Return width and measured coverage of the intervals.
+
+    Where there are too few rows to measure coverage, the width is that of the intervals the
+    predictor gives at its own rows.
+    """
+    n, unit = len(rows.y), rows.column.unit
+    coverage = mean_width = None
+    too_few = n < minimum_rows(level)
+    if measured["lower"] is not None and measured["upper"] is not None:
+        lower, upper = np.array(measured["lower"]), np.array(measured["upper"])
+        coverage = float(np.mean((rows.y >= lower) & (rows.y <= upper)))
+        mean_width = float(np.mean(upper - lower))
+    elif not too_few:
+        lower, upper = predictor.predict_interval(rows.X, level)
+        mean_width = float(np.mean(upper - lower))
+    grouped = rows.honest.kind == "groups"
     return {
         "level": level,
-        "method": "CV+" if rows.honest.n_folds < len(rows.y) else "jackknife+",
+        "method": "CV+" if rows.honest.n_folds < n else "jackknife+",
         "coverage": coverage,
-        "n_rows": len(rows.y),
+        "n_rows": n,
         "mean_width": mean_width,
         "width_in_sd": None if mean_width is None else mean_width / float(rows.y.std(ddof=1)),
         "too_few_rows": too_few,
         "sentence": interval_sentence(
-            level,
-            coverage,
-            len(rows.y),
-            mean_width,
-            rows.column.unit,
-            too_few,
-            minimum_rows(level),
-            rows.honest.kind == "groups",
+            level, coverage, n, mean_width, unit, too_few, minimum_rows(level), grouped
         ),
     }
 
 
 def _held_out(
-    predictor: CrossConformalRegressor, honest: CrossValidation, rows: TargetRows
+    measured: dict[str, list[float] | None], honest: CrossValidation, rows: TargetRows
 ) -> dict[str, Any]:
-    lower, upper = predictor.held_out_interval()
-    finite = bool(np.isfinite(lower).all() and np.isfinite(upper).all())
     return {
         "rows": [int(row) for row in rows.X.index],
         "measured": rows.y.tolist(),
         "predicted": honest.predictions[DEFAULT].mean(axis=0).tolist(),
-        "lower": np.asarray(lower).tolist() if finite else None,
-        "upper": np.asarray(upper).tolist() if finite else None,
+        **measured,
     }
 
 

@@ -109,9 +109,13 @@ def target_sentence(target: Mapping[str, Any], r2: Mapping[str, Any]) -> str:
         The honest R2 of the default model, with ``mean`` and ``sd``.
     """
     name = target["name"]
+    seen = "groups" if target["protocols"]["random"] else "rows"
     if target["verdict"]["skill"] == "none":
-        return f"{name}: no evidence of skill (R² {score_text(r2)} on rows not seen)."
-    parts = [f"{name}: {target['verdict']['skill']} skill, R² {score_text(r2)} on rows not seen"]
+        text = f"{name}: no evidence of skill (R² {score_text(r2)} on {seen} not seen)"
+        if target["protocol_gap"]:
+            text += "; the better score on random folds does not carry over to a new group"
+        return text + "."
+    parts = [f"{name}: {target['verdict']['skill']} skill, R² {score_text(r2)} on {seen} not seen"]
     interval = target["interval"]
     if interval["mean_width"] is not None:
         half = with_unit(interval["mean_width"] / 2, target["unit"])
@@ -133,7 +137,8 @@ def headline(targets: Sequence[Mapping[str, Any]]) -> str:
     if weak:
         parts.append(f"{_listed(weak)} only weakly")
     if none:
-        parts.append(f"for {_listed(none)} there is no evidence of skill")
+        new = " on new groups" if any(t["protocols"]["random"] for t in targets) else ""
+        parts.append(f"for {_listed(none)} there is no evidence of skill{new}")
     text = "; ".join(parts) + "."
     return text[:1].upper() + text[1:]
 

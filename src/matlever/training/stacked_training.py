@@ -19,10 +19,10 @@ from torch import Tensor
 
 from matlever.exceptions import SettingsError
 from matlever.training._step import TrainingStep
-from matlever.training.threads import Progress, run_in_threads
 from matlever.training.batches import RowStream
 from matlever.training.settings import Member, TrainingResult, TrainingSettings
 from matlever.training.stacked import StackedNetwork
+from matlever.training.threads import Progress, run_in_threads
 
 __all__ = ["train_stacked"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
@@ -214,37 +213,6 @@ class CrossConformalRegressor(RegressorMixin, BaseEstimator):
             np.stack(predictions),
             self.level if level is None else level,
         )
-
-    def held_out_interval(self, level: float | None = None) -> tuple[FloatArray, FloatArray]:
-        """Return an interval for each training row around the prediction that never saw it.
-
-        Its half-width is the conformal quantile of the residuals of the *other* folds.
-
-        Returns
-        -------
-        lower, upper : ndarray of shape (n_rows,)
-            Infinite where the other folds have too few rows.
-        """
-        check_is_fitted(self)
-        level = self.level if level is None else level
-        size = np.abs(self.y_ - self.out_of_fold_)
-        half = np.empty(len(size))
-        for fold in range(len(self.fold_estimators_)):
-            others = np.sort(size[self.fold_of_row_ != fold])
-            rank = order_statistic(len(others), level)
-            reach = others[rank - 1] if rank <= len(others) else math.inf
-            half[self.fold_of_row_ == fold] = reach
-        return self.out_of_fold_ - half, self.out_of_fold_ + half
-
-    def coverage(self, level: float | None = None) -> float:
-        """Return the share of training rows inside :meth:`held_out_interval`.
-
-        Within one population this is near `level` by construction, since ranks among residuals
-        are uniform; it tells something where folds are groups. :func:`held_out_cv_plus` measures
-        coverage on rows that neither models nor residuals have seen.
-        """
-        lower, upper = self.held_out_interval(level)
-        return float(((lower <= self.y_) & (self.y_ <= upper)).mean())
 
     def to_state(self) -> State:
         """Return everything needed to rebuild the fitted object."""
