@@ -215,8 +215,8 @@ def three_numbers_part(check: Mapping[str, Any], uid: str, *, brief: bool = Fals
     return (
         f"<figure>{drawn}<figcaption><b>The three-number check.</b> {sentence} The "
         f"published protocol augments all rows{grown} first and cross-validates afterwards, so "
-        "rows made from every test row are in training. Shuffled targets have nothing to learn: what they "
-        f"score is memory, not prediction.{whole}</figcaption></figure>"
+        "rows made from every test row are in training. Shuffled targets have nothing to learn: "
+        f"what they score is memory, not prediction.{whole}</figcaption></figure>"
     )
 
 
