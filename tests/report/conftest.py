@@ -145,6 +145,7 @@ def _target(
         "name": name,
         "unit": unit,
         "n_rows": n,
+        "model": "average of two Gaussian processes and extra-trees",
         "log_scale": log,
         "mean": float(measured.mean()),
         "sd": sd,

@@ -58,14 +58,16 @@ def prediction_part(target: Mapping[str, Any], uid: str) -> str:
 def _protocols(target: Mapping[str, Any]) -> str:
     honest = text(string(pick(target, "protocols", "honest", "text")))
     random = text(string(pick(target, "protocols", "random", "text")))
-    said = f"<p>Scored by: {honest}</p>" if honest else ""
+    model = text(string(target.get("model")))
+    said = f"<p>The model: {model}.</p>" if model else ""
+    said += f"<p>Scored by: {honest}.</p>" if honest else ""
     if flag(target.get("log_scale")):
         said += (
             "<p>The values are skewed, so the model works on their logarithm; errors and intervals "
             "are given in the unit itself.</p>"
         )
     if random:
-        said += f"<p>Beside it, for comparison only: {random}</p>"
+        said += f"<p>Beside it, for comparison only: {random}.</p>"
     return said
 
 

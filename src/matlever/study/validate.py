@@ -23,12 +23,15 @@ from matlever.study.words import gap_sentence, interval_sentence
 from matlever.tables import (
     Column,
     DenseRegressor,
+    SmallTableRegressor,
     SmoteReg,
     Table,
     TableEncoder,
     TableRegressor,
+    TreeEnsemble,
 )
 from matlever.tables.models import candidate_regressors, restore
+from matlever.tables.small_table import MEMBER_NAMES
 from matlever.validation import (
     BestOf,
     CrossConformalRegressor,
@@ -52,6 +55,8 @@ MEAN = "mean of the training rows"
 
 # Rows of the augmented pool of the paper's protocol: as many as the paper had.
 _PAPER_ROWS = 9_100
+# Folds of the choice between models of larger tables, inside each training set.
+_CHOICE_FOLDS = 3
 # Coverage is measured by setting aside a fifth of the rows at a time: ten fits.
 _COVERAGE_FOLDS = 5
 _ALPHAS = tuple(np.logspace(-3, 4, 15))
@@ -110,7 +115,7 @@ def candidates(n_rows: int, settings: StudySettings) -> dict[str, TableRegressor
     regressor = (
         next(iter(found.values()))
         if len(found) == 1
-        else BestOf(list(found.items()), random_state=settings.seed)
+        else BestOf(list(found.items()), n_folds=_CHOICE_FOLDS, random_state=settings.seed)
     )
     ridge = make_pipeline(StandardScaler(), RidgeCV(_ALPHAS))
     return {
@@ -201,6 +206,7 @@ def validate(
         "name": name,
         "unit": unit,
         "n_rows": len(rows.y),
+        "model": _described_model(predictor.estimator_, models[DEFAULT]),
         "log_scale": bool(np.any(predictor.estimator_.log_targets_)),
         "mean": float(rows.y.mean()),
         "sd": float(rows.y.std(ddof=1)),
@@ -308,6 +314,23 @@ def _score_table(scored: dict[str, CrossValidation]) -> list[dict[str, Any]]:
 
 def _scores(found: CrossValidation, label: str) -> dict[str, Any]:
     return {name: score.to_dict() for name, score in found.scores(label).items()}
+
+
+def _described_model(fitted: TableRegressor, asked: TableRegressor) -> str:
+    """Return what the default model is after fitting, in words."""
+    regressor = fitted.regressor_
+    if isinstance(regressor, SmallTableRegressor):
+        weights = zip(MEMBER_NAMES, regressor.weights_[0], strict=True)
+        shares = ", ".join(f"{name} {weight:.2f}" for name, weight in weights)
+        what = f"an average weighted by leave-out error ({shares})"
+    elif isinstance(regressor, TreeEnsemble):
+        what = f"{regressor.n_trees} trees ({regressor.method.replace('_', ' ')})"
+    else:
+        what = f"the average of {regressor.n_members} dense networks"
+    if isinstance(asked.regressor, BestOf):
+        names = ", ".join(name for name, _ in asked.regressor.candidates or ())
+        what += f", chosen inside each training set among {names}"
+    return what
 
 
 def _described(plan: FoldPlan) -> dict[str, Any]:
