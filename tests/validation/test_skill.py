@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from scipy.stats import pearsonr, permutation_test
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.dummy import DummyRegressor
 
@@ -86,6 +87,36 @@ def test_pure_noise_is_called_noise(n, d, noise):
 def test_a_clear_signal_is_never_called_noise():
     for name, words in _words(28, 3, 40, 0.95).items():
         assert "none" not in words, name
+
+
+def test_a_signal_that_few_extreme_rows_carry_is_not_called_noise():
+    """Most of the variance sits in four rows, as where one setting is rarely tried."""
+    for seed in range(10):
+        random = np.random.default_rng(seed)
+        X = random.uniform(0.9, 1.1, (28, 2))
+        X[:4, 0] = [0.0, 0.05, 0.0, 0.1]
+        y = 10 * X[:, 0] + X[:, 1] + 0.1 * random.normal(size=28)
+        found = cross_validate({"line": Line()}, X, y, plan_folds(28, random_state=seed))
+        assert verdict(found, "line").skill != "none"
+
+
+def test_the_share_of_random_pairings_is_the_p_value_of_a_permutation_test():
+    random = np.random.default_rng(3)
+    y = random.normal(size=30)
+    prediction = 0.3 * y + random.normal(size=30)
+    judged = verdict(_validation(y, prediction), "model")
+    expected = permutation_test(
+        (y, prediction),
+        lambda a, b: pearsonr(a, b).statistic,
+        permutation_type="pairings",
+        alternative="greater",
+        n_resamples=4_999,
+        rng=1,
+    )
+    assert judged.p_follows == pytest.approx(expected.pvalue, abs=0.015)
+    many = random.normal(size=2_000)
+    weak = verdict(_validation(many, 0.05 * many + random.normal(size=2_000)), "model")
+    assert 1e-6 < weak.p_follows < 0.2
 
 
 @pytest.mark.slow

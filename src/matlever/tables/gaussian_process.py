@@ -82,9 +82,8 @@ class GaussianProcessMAP(RegressorMixin, BaseEstimator):
 
     Notes
     -----
-    The standard deviation is that of a new measurement (it includes the noise). It is known to be
-    too small on small tables: nominal 90 % intervals covered 79 %. Calibrate it by cross-conformal
-    prediction.
+    The standard deviation is that of a new measurement (it includes the noise). On small
+    tables it tends to be too small: calibrate it by cross-conformal prediction.
 
     References
     ----------
