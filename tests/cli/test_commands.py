@@ -78,6 +78,8 @@ def test_a_study_writes_everything_and_says_what_it_found(study_folder):
     }
     results = json.loads((study_folder / "results.json").read_text())
     assert results["schema"] == "matlever-results/1"
+    assert results["data"]["simulated"]
+    assert "SIMULATED" in (study_folder / "report.html").read_text().upper()
     assert [target["name"] for target in results["targets"]] == ["length", "width"]
     for target in results["targets"]:
         labels = [entry["model"] for entry in target["scores"]]
@@ -85,7 +87,8 @@ def test_a_study_writes_everything_and_says_what_it_found(study_folder):
         assert labels[-2:] == ["ridge regression", "mean of the training rows"]
         assert target["scores"][-1]["honest"]["r2"]["mean"] < 0.05
         assert len(target["held_out"]["rows"]) == 24
-        assert min(target["held_out"]["rows"]) == 2  # line 1 of the file is the header
+        # Line 1 of the file says that it is simulated, line 2 is the header.
+        assert min(target["held_out"]["rows"]) == 3
     held_out = pd.read_csv(study_folder / "tables" / "held_out.csv")
     assert set(held_out["target"]) == {"length", "width"}
     weights = pd.read_csv(study_folder / "tables" / "weights.csv")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlever.explanation import explain, sweep
-from matlever.study.validate import TargetRows
+from matlever.study.target import TargetRows
 from matlever.study.words import NO_SKILL
 from matlever.tables import TableEditor
 from matlever.validation import CrossConformalRegressor

@@ -23,7 +23,8 @@ from matlever.study.model import StudyModel
 from matlever.study.record import run_record, versions
 from matlever.study.settings import StudySettings
 from matlever.study.stages import Stages
-from matlever.study.validate import count_fits, target_rows, validate
+from matlever.study.target import target_rows
+from matlever.study.validate import count_fits, validate
 from matlever.study.words import headline, target_sentence
 from matlever.tables import Table, TableEditor, read_table
 

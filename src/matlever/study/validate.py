@@ -1,4 +1,4 @@
-"""How well one target is predicted: models, folds, scores, intervals, the three-number check."""
+"""How well one target is predicted: cross-validation, the final fit, intervals, the check."""
 
 from __future__ import annotations
 
@@ -8,75 +8,38 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.dummy import DummyRegressor
-from sklearn.linear_model import RidgeCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from matlever.storage import State
+from matlever.study.scoring import (
+    described_plan,
+    held_out_part,
+    interval_part,
+    protocol_gap,
+    score_table,
+)
 from matlever.study.settings import StudySettings
 from matlever.study.stages import Stages
-from matlever.study.words import gap_sentence, interval_sentence
-from matlever.tables import (
-    Column,
-    DenseRegressor,
-    SmallTableRegressor,
-    SmoteReg,
-    Table,
-    TableEncoder,
-    TableRegressor,
-    TreeEnsemble,
-)
-from matlever.tables.models import candidate_regressors, restore
-from matlever.tables.small_table import MEMBER_NAMES
+from matlever.study.target import DEFAULT, MEAN, TargetRows, candidates, described_model
+from matlever.tables import Column, DenseRegressor, SmoteReg, TableEncoder, TableRegressor
+from matlever.tables.models import restore
 from matlever.validation import (
-    BestOf,
     CrossConformalRegressor,
     CrossValidation,
     FoldPlan,
     ThreeNumbers,
     cross_validate,
     held_out_cv_plus,
-    input_blocks,
-    minimum_rows,
-    plan_folds,
     three_number_check,
     verdict,
 )
 
-__all__ = ["DEFAULT", "MEAN", "RIDGE", "TargetRows", "Validated", "target_rows", "validate"]
+__all__ = ["Validated", "count_fits", "validate"]
 
-DEFAULT = "matlever default"
-RIDGE = "ridge regression"
-MEAN = "mean of the training rows"
-
-# Rows of the augmented pool of the paper's protocol: as many as the paper had.
+# Rows of the augmented pool of the published protocol: as many as the paper had.
 _PAPER_ROWS = 9_100
-# Folds of the choice between models of larger tables, inside each training set.
-_CHOICE_FOLDS = 3
 # Coverage is measured by setting aside a fifth of the rows at a time: ten fits.
 _COVERAGE_FOLDS = 5
-_ALPHAS = tuple(np.logspace(-3, 4, 15))
-
-
-@dataclass(frozen=True)
-class TargetRows:
-    """The rows on which one target was measured, and how they are held out."""
-
-    column: Column
-    X: pd.DataFrame
-    y: NDArray[np.float64]
-    honest: FoldPlan
-    random: FoldPlan | None
-
-    @property
-    def plans(self) -> dict[str, FoldPlan]:
-        """The protocols by name, the one that counts first."""
-        plans = {"honest": self.honest}
-        return plans if self.random is None else {**plans, "random": self.random}
 
 
 @dataclass(frozen=True)
@@ -85,44 +48,6 @@ class Validated:
 
     results: dict[str, Any]
     predictor: CrossConformalRegressor
-
-
-def target_rows(table: Table, column: Column, settings: StudySettings) -> TargetRows:
-    """Return the rows where `column` was measured, with the plans of the folds."""
-    y = table.targets[column.name].to_numpy(dtype=float)
-    measured = np.isfinite(y)
-    X = table.inputs.loc[measured]
-    blocks = input_blocks(X)
-    groups = None if table.groups is None else table.groups.loc[measured]
-    options: dict[str, Any] = {
-        "blocks": blocks,
-        "n_folds": settings.folds,
-        "n_repeats": settings.repeats,
-        "random_state": settings.seed,
-    }
-    random = plan_folds(len(X), **options)
-    honest = random if groups is None else plan_folds(len(X), groups=groups, **options)
-    return TargetRows(column, X, y[measured], honest, None if groups is None else random)
-
-
-def candidates(n_rows: int, settings: StudySettings) -> dict[str, TableRegressor]:
-    """Return the models that are scored: the default and the two every score is seen against."""
-    found = candidate_regressors(n_rows, settings.seed)
-    jobs = -1 if settings.jobs is None else settings.jobs
-    for regressor in found.values():
-        if "n_jobs" in regressor.get_params():
-            regressor.set_params(n_jobs=jobs)
-    regressor = (
-        next(iter(found.values()))
-        if len(found) == 1
-        else BestOf(list(found.items()), n_folds=_CHOICE_FOLDS, random_state=settings.seed)
-    )
-    ridge = make_pipeline(StandardScaler(), RidgeCV(_ALPHAS))
-    return {
-        DEFAULT: TableRegressor(regressor, log_targets=settings.log_targets),
-        RIDGE: TableRegressor(ridge, log_targets="never"),
-        MEAN: TableRegressor(DummyRegressor(), log_targets="never"),
-    }
 
 
 def count_fits(rows: TargetRows, settings: StudySettings) -> int:
@@ -206,20 +131,20 @@ def validate(
         "name": name,
         "unit": unit,
         "n_rows": len(rows.y),
-        "model": _described_model(predictor.estimator_, models[DEFAULT]),
+        "model": described_model(predictor.estimator_, models[DEFAULT]),
         "log_scale": bool(np.any(predictor.estimator_.log_targets_)),
         "mean": float(rows.y.mean()),
         "sd": float(rows.y.std(ddof=1)),
         "protocols": {
-            key: None if key not in rows.plans else _described(rows.plans[key])
+            key: None if key not in rows.plans else described_plan(rows.plans[key])
             for key in ("honest", "random")
         },
-        "scores": _score_table(scored),
+        "scores": score_table(scored),
         "verdict": {"skill": judged.skill, "sentence": judged.sentence},
-        "protocol_gap": _gap(scored, rows),
+        "protocol_gap": protocol_gap(scored, rows),
         "three_numbers": check,
-        "interval": _interval(predictor, rows, settings.level, measured),
-        "held_out": _held_out(measured, honest, rows),
+        "interval": interval_part(predictor, rows, settings.level, measured),
+        "held_out": held_out_part(measured, honest, rows),
     }
     return Validated(results, predictor)
 
@@ -292,63 +217,6 @@ def _three_numbers(rows: TargetRows, settings: StudySettings, honest_r2: float) 
     )
 
 
-def _score_table(scored: dict[str, CrossValidation]) -> list[dict[str, Any]]:
-    honest = scored["honest"]
-    order = [
-        DEFAULT,
-        *(n for n in honest.predictions if n not in (DEFAULT, RIDGE, MEAN)),
-        RIDGE,
-        MEAN,
-    ]
-    return [
-        {
-            "model": label,
-            "is_default": label == DEFAULT,
-            "is_baseline": label in (RIDGE, MEAN),
-            "honest": _scores(honest, label),
-            "random": _scores(scored["random"], label) if "random" in scored else None,
-        }
-        for label in order
-    ]
-
-
-def _scores(found: CrossValidation, label: str) -> dict[str, Any]:
-    return {name: score.to_dict() for name, score in found.scores(label).items()}
-
-
-def _described_model(fitted: TableRegressor, asked: TableRegressor) -> str:
-    """Return what the default model is after fitting, in words."""
-    regressor = fitted.regressor_
-    if isinstance(regressor, SmallTableRegressor):
-        weights = zip(MEMBER_NAMES, regressor.weights_[0], strict=True)
-        shares = ", ".join(f"{name} {weight:.2f}" for name, weight in weights)
-        what = f"an average weighted by leave-out error ({shares})"
-    elif isinstance(regressor, TreeEnsemble):
-        what = f"{regressor.n_trees} trees ({regressor.method.replace('_', ' ')})"
-    else:
-        what = f"the average of {regressor.n_members} dense networks"
-    if isinstance(asked.regressor, BestOf):
-        names = ", ".join(name for name, _ in asked.regressor.candidates or ())
-        what += f", chosen inside each training set among {names}"
-    return what
-
-
-def _described(plan: FoldPlan) -> dict[str, Any]:
-    return {"text": plan.describe(), "n_folds": plan.n_folds, "n_repeats": plan.n_repeats}
-
-
-def _gap(scored: dict[str, CrossValidation], rows: TargetRows) -> dict[str, str] | None:
-    if "random" not in scored or rows.honest.n_groups is None:
-        return None
-    sentence = gap_sentence(
-        scored["random"].scores(DEFAULT)["r2"].mean,
-        scored["honest"].scores(DEFAULT)["r2"].mean,
-        rows.honest.group_name or "group",
-        rows.honest.n_groups,
-    )
-    return None if sentence is None else {"sentence": sentence}
-
-
 def _held_out_intervals(
     model: TableRegressor, rows: TargetRows, settings: StudySettings
 ) -> dict[str, list[float] | None]:
@@ -362,53 +230,6 @@ def _held_out_intervals(
         if np.isfinite(lower).all() and np.isfinite(upper).all():
             return {"lower": lower.tolist(), "upper": upper.tolist()}
     return {"lower": None, "upper": None}
-
-
-def _interval(
-    predictor: CrossConformalRegressor,
-    rows: TargetRows,
-    level: float,
-    measured: dict[str, list[float] | None],
-) -> dict[str, Any]:
-    """Return width and measured coverage of the intervals.
-
-    Where there are too few rows to measure coverage, the width is that of the intervals the
-    predictor gives at its own rows.
-    """
-    n, unit = len(rows.y), rows.column.unit
-    coverage = mean_width = None
-    too_few = n < minimum_rows(level)
-    if measured["lower"] is not None and measured["upper"] is not None:
-        lower, upper = np.array(measured["lower"]), np.array(measured["upper"])
-        coverage = float(np.mean((rows.y >= lower) & (rows.y <= upper)))
-        mean_width = float(np.mean(upper - lower))
-    elif not too_few:
-        lower, upper = predictor.predict_interval(rows.X, level)
-        mean_width = float(np.mean(upper - lower))
-    grouped = rows.honest.kind == "groups"
-    return {
-        "level": level,
-        "method": "CV+" if rows.honest.n_folds < n else "jackknife+",
-        "coverage": coverage,
-        "n_rows": n,
-        "mean_width": mean_width,
-        "width_in_sd": None if mean_width is None else mean_width / float(rows.y.std(ddof=1)),
-        "too_few_rows": too_few,
-        "sentence": interval_sentence(
-            level, coverage, n, mean_width, unit, too_few, minimum_rows(level), grouped
-        ),
-    }
-
-
-def _held_out(
-    measured: dict[str, list[float] | None], honest: CrossValidation, rows: TargetRows
-) -> dict[str, Any]:
-    return {
-        "rows": [int(row) for row in rows.X.index],
-        "measured": rows.y.tolist(),
-        "predicted": honest.predictions[DEFAULT].mean(axis=0).tolist(),
-        **measured,
-    }
 
 
 def _merged(parts: list[CrossValidation]) -> CrossValidation:
