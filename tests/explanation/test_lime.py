@@ -283,6 +283,47 @@ def test_the_sentence_names_the_strongest_knob_its_direction_and_its_size():
         "on average over 3 rows; next comes time (2.45)."
     )
     assert "amount: 16.3" in repr(found)
+    # With the unit of the target each number has its unit, and the label need not repeat it.
+    for name in ("length (nm)", "length"):
+        found = explain(model, editor, frame, reference=frame, targets=[name], target_units=["nm"])
+        assert found.sentence == (
+            "amount moves length most: one standard deviation more (8.16 nmol) lowers it by "
+            "16.3 nm on average over 3 rows; next comes time (2.45)."
+        )
+        assert found.targets == (name,)
+
+
+def test_each_of_several_targets_keeps_its_unit():
+    found = explain(
+        Model(lambda X: np.column_stack([X[:, 0], -X[:, 1]])),
+        WIDE,
+        X3,
+        reference=X3,
+        n_samples=40,
+        targets=["length (nm)", "cost"],
+        target_units=["nm", None],
+    )
+    assert "raises it by" in found.for_target(0).sentence
+    assert " nm on average" in found.for_target("length (nm)").sentence
+    assert "x1 moves cost most" in found.for_target("cost").sentence
+    assert " nm" not in found.for_target(1).sentence
+
+
+@pytest.mark.parametrize(("share", "direction"), [(0.85, "+"), (0.75, "mixed"), (0.15, "-")])
+def test_a_direction_needs_four_fifths_of_the_weight(share, direction):
+    X = np.linspace(0, 100, 101)[:, None]
+    editor = TableEditor.from_frame(X, limits={"x0": (-1e4, 1e4)})
+    # |x - c| rises on one side of the corner: all slopes have one size, `share` of them are upward.
+    corner = 100 * (1 - share)
+    found = explain(
+        Model(lambda X: np.abs(X[:, 0] - corner)),
+        editor,
+        X,
+        reference=X,
+        n_samples=100,
+        kernel_width=0.02,
+    )
+    assert found.overall[0].direction == direction
 
 
 def test_a_forest_is_explained_and_drawn_with_hostile_names():
@@ -315,6 +356,12 @@ def test_a_forest_is_explained_and_drawn_with_hostile_names():
         ({"samples": X3[:0]}, DataError, "no sample to explain"),
         ({"predictor": Model(lambda X: X[:5, 0])}, DataError, r"shape \(5,\) for"),
         ({"predictor": Model(lambda X: X[:, 0] * np.nan)}, DataError, "returned NaN"),
+        (
+            {"predictor": Model(lambda X: np.where(X[:, 0] > 5, np.inf, X[:, 0]))},
+            DataError,
+            "returned an infinite value for the feasible sample x0 = ",
+        ),
+        ({"target_units": ["nm", "nm"]}, SettingsError, "2 units of targets for 1"),
     ],
 )
 def test_what_cannot_be_explained_is_said(options, error, message):

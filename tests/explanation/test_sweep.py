@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.inspection import partial_dependence
 
-from matlever.exceptions import SettingsError
+from matlever.exceptions import DataError, SettingsError
 from matlever.explanation import sweep
 from matlever.knobs import Knob, KnobSpace, Mixture
 from matlever.tables.editor import TableEditor
@@ -100,6 +100,26 @@ def test_interval_is_the_mean_of_the_samples_limits_for_one_target_and_for_two()
         assert len(single.to_frame()) == 11 + 11 + 3
     with pytest.raises(SettingsError, match="choose one"):
         both.to_frame()
+
+
+def test_infinite_limits_are_missing_in_the_result_and_infinite_predictions_are_refused():
+    editor = TableEditor.from_frame(RUNS)
+    limits = [
+        lambda X: (np.full(len(X), -np.inf), law(X) + 1),
+        lambda X: (np.where(X["seed"] == "InP", np.inf, -np.inf), law(X) + 1),
+    ]
+    for limit in limits:
+        found = sweep(Model(law), editor, RUNS, ["amount"], interval=limit)
+        one = found["amount"]
+        assert np.isnan(one.lower).all()
+        np.testing.assert_allclose(one.upper, one.mean + 1)
+        (stored,) = json.loads(json.dumps(found.to_dict(), allow_nan=False))["sweeps"]
+        assert stored["lower"] == [None] * 11
+        assert found.to_frame()["lower"].isna().all()
+    with pytest.raises(DataError, match="returned an infinite value"):
+        sweep(Model(lambda X: law(X) + np.inf), editor, RUNS)
+    with pytest.raises(DataError, match="returned NaN"):
+        sweep(Model(law), editor, RUNS, interval=lambda X: (law(X) * np.nan, law(X)))
 
 
 def test_a_part_moves_along_coxs_direction():

@@ -22,13 +22,14 @@ def _r(values: Any, digits: int = 5) -> Any:
     return np.round(np.asarray(values, dtype=float), digits).tolist()
 
 
-def _score(mean: float, sd: float, scale: float, kind: str = "repeats") -> Json:
+def _score(mean: float, sd: float, scale: float) -> Json:
+    repeats = {"values": [mean], "split_sd": sd / 3}
     return {
-        "r2": {"mean": mean, "sd": sd, "spread_of": kind},
+        "r2": {"mean": mean, "sd": sd, **repeats},
         "rmse": {
             "mean": scale * max(1 - mean, 0.01) ** 0.5,
             "sd": 0.08 * scale,
-            "spread_of": kind,
+            **repeats,
         },
         "mae": {"mean": 0.7 * scale * max(1 - mean, 0.01) ** 0.5, "sd": 0.05 * scale},
     }
@@ -124,7 +125,6 @@ def _target(
                 "data": _r(X[:, j]),
             }
         )
-    kind = "repeats" if n < 100 else "bootstrap"
 
     def entry(model: str, honest: float, *, default: bool = False, base: bool = False) -> Json:
         beside = None
@@ -134,7 +134,7 @@ def _target(
             "model": model,
             "is_default": default,
             "is_baseline": base,
-            "honest": _score(honest, 0.05, sd, kind),
+            "honest": _score(honest, 0.05, sd),
             "random": beside,
         }
 
@@ -522,7 +522,7 @@ def _poison(value: Any, rng: np.random.Generator, key: str = "") -> Any:
     if isinstance(value, list):
         return [_poison(part, rng, key) for part in value]
     if isinstance(value, str):
-        kept = ("schema", "skill", "direction", "kind", "role", "spread_of")
+        kept = ("schema", "skill", "direction", "kind", "role")
         return value if key in kept else HOSTILE + value
     if isinstance(value, float) and rng.random() < 0.1:
         return None

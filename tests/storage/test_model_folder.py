@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from matlever.exceptions import ModelFileError
-from matlever.storage import State, read_model, write_model
+from matlever.storage import State, read_json, read_model, write_model
 
 
 def example_state():
@@ -59,6 +59,12 @@ def change_json(key, value):
     return change
 
 
+def replace_in_json(folder, old, new):
+    text = (folder / "model.json").read_text()
+    assert old in text
+    (folder / "model.json").write_text(text.replace(old, new))
+
+
 def truncate(name, keep):
     def change(folder):
         (folder / name).write_bytes((folder / name).read_bytes()[:keep])
@@ -90,6 +96,10 @@ DAMAGES = {
     "deep json": lambda folder: (folder / "model.json").write_text("[" * 100_000),
     "not an object": lambda folder: (folder / "model.json").write_text("[1, 2]"),
     "not a number": lambda folder: (folder / "model.json").write_text('{"schema": NaN}'),
+    "number too large": lambda folder: replace_in_json(folder, "0.1", "1e400"),
+    "number too small": lambda folder: replace_in_json(folder, "0.1", "-1e400"),
+    "number too long": lambda folder: replace_in_json(folder, "0.1", "9" * 5000),
+    "infinity": lambda folder: replace_in_json(folder, "0.1", "Infinity"),
     "binary": lambda folder: (folder / "model.json").write_bytes(b"\x80\x04\x95pickle"),
 }
 
@@ -100,6 +110,13 @@ def test_damaged_folder_is_refused(tmp_path, damage):
     damage(tmp_path / "m")
     with pytest.raises(ModelFileError, match="m"):
         read_model(tmp_path / "m")
+
+
+@pytest.mark.parametrize("digits", ["1e400", "-1e999999", "NaN", "-Infinity"])
+def test_json_without_finite_numbers_is_refused(tmp_path, digits):
+    (tmp_path / "x.json").write_text(f'{{"a": [{digits}]}}')
+    with pytest.raises(ValueError, match=digits.lstrip("-")):
+        read_json(tmp_path / "x.json")
 
 
 def test_other_folders_are_refused(tmp_path):

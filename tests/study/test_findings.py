@@ -68,6 +68,38 @@ def test_a_law_is_found_with_its_strongest_knob_and_direction(tmp_path):
     assert fall == pytest.approx(20 * np.ptp(frame["heat"]), rel=0.1)
 
 
+def grouped_table(path, n_groups, n_rows):
+    """The same settings in every group, each group with an offset of its own."""
+    random = np.random.default_rng(0)
+    settings = random.uniform(size=(n_rows, 2))
+    frame = pd.DataFrame(np.tile(settings, (n_groups, 1)), columns=["a", "b"])
+    frame["day"] = np.repeat([f"day {k}" for k in range(n_groups)], n_rows)
+    frame["y"] = frame["a"] + np.repeat(random.normal(size=n_groups), n_rows)
+    frame.to_csv(path, index=False)
+    return path
+
+
+def test_a_design_repeated_on_several_days_is_held_out_by_day(tmp_path):
+    table = grouped_table(tmp_path / "days.csv", 4, 9)
+    study = run_study(table, ["y"], group="day", out=tmp_path / "out", three_numbers=False)
+    target = study.results["targets"][0]
+    assert "whole groups of 'day' held out (4 groups)" in target["protocols"]["honest"]["text"]
+    # Four days are too few for an interval that holds for a fifth.
+    assert target["interval"]["sentence"].startswith("Too few groups for a 90 % interval: 9 are")
+    predicted = study.model.predict_table(pd.DataFrame({"a": [0.5], "b": [0.5]}))
+    assert np.isnan(predicted["y upper"]).all()
+
+
+def test_replicates_do_not_make_up_for_few_settings(tmp_path):
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(np.repeat(random.uniform(size=(5, 2)), 4, axis=0), columns=["a", "b"])
+    frame["y"] = frame["a"] + 0.1 * random.normal(size=20)
+    frame.to_csv(tmp_path / "few.csv", index=False)
+    study = run_study(tmp_path / "few.csv", ["y"], out=tmp_path / "out", three_numbers=False)
+    sentence = study.results["targets"][0]["interval"]["sentence"]
+    assert sentence.startswith("Too few different settings for a 90 % interval: 9 are needed, 5")
+
+
 @pytest.mark.slow
 def test_literature_syntheses_score_by_paper_and_at_random_side_by_side(tmp_path, data_dir):
     study = run_study(
@@ -98,5 +130,9 @@ def test_a_study_can_be_loaded_and_predicts_the_same_bits(tmp_path):
         study.model.predict_table(new), again.model.predict_table(new), check_exact=True
     )
     assert again.results == study.results
+    tampered = tmp_path / "out" / "results.json"
+    tampered.write_text(tampered.read_text().replace(study.results["key"], "0" * 64))
+    with pytest.raises(StudyError, match="different studies"):
+        load_study(tmp_path / "out")
     with pytest.raises(StudyError, match="holds no finished study"):
         load_study(tmp_path)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import cross_val_predict
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -71,6 +71,19 @@ def test_batch_equals_single_fits(sampler, regressor):
         assert one.n_augmented_ == alone.n_augmented_
 
 
+@pytest.mark.parametrize("sampler", [None, TaughtAugmentation(n_chord=30, n_uniform=10)])
+@pytest.mark.parametrize("inner", [False, True])
+def test_batch_equals_single_fits_with_a_generator_as_seed(sampler, inner):
+    tasks = [table(n=12), table(n=9)]
+    model = clone(AugmentedRegressor(sampler, NETWORK, np.random.RandomState(3)))
+    if inner and sampler is not None:
+        model.set_params(sampler__random_state=np.random.RandomState(4), random_state=0)
+        model.set_params(regressor__random_state=np.random.RandomState(5))
+    singles = [clone(model).fit(x, y) for x, y in tasks]
+    for one, alone, (x, _) in zip(model.fit_batch(tasks), singles, tasks, strict=True):
+        np.testing.assert_allclose(one.predict(x), alone.predict(x), atol=1e-2, rtol=0)
+
+
 def test_gradient_and_spread_are_the_regressors():
     x, y = table()
     network = DenseRegressor(hidden=(8,), n_members=3, n_steps=60)
@@ -109,17 +122,27 @@ def test_state_round_trip_is_bitwise(sampler):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("n_features_in_", 4),
-        ("n_augmented_", "many"),
+        ("n_features", 4),
+        ("n_augmented", "many"),
+        ("n_augmented", -1),
+        ("n_augmented", True),
+        ("n_targets", 1),
+        ("single_target", True),
+        ("params", {"random_state": {"a": 1}}),
+        ("params", {"random_state": True}),
+        ("params", {"random_state": -1}),
+        ("sampler", {"kind": [], "params": {}}),
+        ("sampler", {"kind": "SmoteReg", "params": {"random_state": {}}}),
+        ("sampler", {"kind": "SmoteReg", "params": {"random_state": True}}),
         ("sampler", {"kind": "os.system", "params": {}}),
         ("sampler", {"kind": "SmoteReg", "params": {"teacher": 1}}),
         ("sampler", "SmoteReg"),
-        ("feature_names_in_", ["a"]),
+        ("feature_names", ["a"]),
     ],
 )
 def test_a_changed_state_is_refused(name, value):
     state = AugmentedRegressor(SmoteReg(amount=100), NETWORK, 0).fit(*table()).to_state()
-    with pytest.raises(ModelFileError, match="AugmentedRegressor"):
+    with pytest.raises(ModelFileError, match="Regressor: "):
         AugmentedRegressor.from_state(replace(state, config={**state.config, name: value}))
     with pytest.raises(ModelFileError, match="regressor"):
         AugmentedRegressor.from_state(replace(state, parts={}))

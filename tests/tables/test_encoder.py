@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matlever.exceptions import DataError
+from matlever.exceptions import DataError, ModelFileError
 from matlever.storage import State
 from matlever.tables.encoder import TableEncoder
+from matlever.tables.table_regressor import TableRegressor
+from matlever.tables.tree_ensemble import TreeEnsemble
 
 
 @pytest.fixture
@@ -28,7 +30,6 @@ def test_categories_become_columns_and_gaps_the_median(runs):
     encoder = TableEncoder().fit(runs)
     names = ["T", "solvent=ODE", "solvent=oleic", "stirred", "None=None", "None=b"]
     assert encoder.get_feature_names_out().tolist() == names
-    assert encoder.source_columns().tolist() == [0, 1, 1, 2, 3, 3]
     expected = pd.concat(
         [
             runs["T"].fillna(120.0),
@@ -64,14 +65,44 @@ def test_the_same_levels_in_another_type_are_the_same(runs):
     )
 
 
-def test_all_faults_are_named_at_once():
-    frame = pd.DataFrame({"a": [np.nan, np.nan], "b": [1.0, 2.0], "c": [np.nan, np.nan]})
-    with pytest.raises(DataError) as caught:
-        TableEncoder().fit(frame)
-    assert [fault.reason for fault in caught.value.faults] == [
-        "input 'a' has no value",
-        "input 'c' has no value",
-    ]
+def test_a_column_without_a_value_in_the_training_rows_is_zero_ever_after():
+    frame = pd.DataFrame({"a": [np.nan, np.nan], "b": [1.0, 2.0]})
+    encoder = TableEncoder().fit(frame)
+    encoder = TableEncoder.from_state(encoder.to_state())
+    new = pd.DataFrame({"a": [7.0, np.nan], "b": [1.5, 1.0]})
+    np.testing.assert_array_equal(encoder.transform(new), [[0, 1.5], [0, 1]])
+    np.testing.assert_array_equal(encoder.outside(new), [[True, False], [False, False]])
+    with pytest.raises(DataError, match="nothing to learn from"):
+        TableEncoder().fit(frame[["a"]])
+    with pytest.raises(DataError, match="nothing to learn from"):
+        TableEncoder().fit(pd.DataFrame({"a": [np.nan] * 2, "c": np.array([None] * 2, object)}))
+
+
+def test_folds_without_any_value_of_a_sparse_input_are_fitted():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.uniform(size=30), "b": np.full(30, np.nan)})
+    X.loc[[3, 4, 5], "b"] = [1.0, 2.0, 3.0]
+    y = X["a"].to_numpy() + 0.01 * rng.standard_normal(30)
+    model = TableRegressor(TreeEnsemble(n_trees=50, random_state=0))
+    known = np.array([3, 4, 5])  # all of them in one fold, so that the others train on none
+    tasks = [(X.drop(index=known), np.delete(y, known)), (X.iloc[3:], y[3:])]
+    without, some = model.fit_batch(tasks)
+    assert np.abs(without.predict(X) - y).max() < 0.3
+    assert np.abs(some.predict(X) - y).max() < 0.3
+    changed = X.assign(b=99.0)
+    np.testing.assert_array_equal(without.predict(changed), without.predict(X))
+
+
+def test_an_announced_number_of_inputs_is_not_believed():
+    state = TableEncoder().fit(np.ones((2, 2))).to_state()
+    for n in (3, 10**12):
+        with pytest.raises(ModelFileError, match="'median' has shape"):
+            TableEncoder.from_state(
+                State(state.kind, {**state.config, "n_features": n}, state.arrays, state.parts)
+            )
+
+
+def test_values_that_cannot_be_numbers_are_named():
     encoder = TableEncoder().fit(pd.DataFrame({"b": [1.0, 2.0]}))
     with pytest.raises(DataError, match="column 'b': holds text"):
         encoder.transform(pd.DataFrame({"b": ["1", "hot"]}))

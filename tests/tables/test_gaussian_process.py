@@ -64,7 +64,8 @@ def test_rows_left_out_are_predicted_as_if_never_seen(linear):
     model = GaussianProcessMAP(linear=linear, random_state=0).fit(X, y)
     Z, v = standardised(X), standardised(y)
     blocks = np.array([0, 0, 0, 1, 1, 2, 3, 3, 3, 3, 4, 5, 5, 6])
-    for labels, ours in ((np.arange(14), model.loo()), (blocks, model.leave_blocks_out(blocks))):
+    for labels in (np.arange(14), blocks):
+        ours = model.leave_blocks_out(labels)
         for label in np.unique(labels):
             out = labels == label
             peer = same_process_in_sklearn(model).fit(Z[~out], v[~out])
@@ -233,4 +234,4 @@ def test_degenerate_tables_give_finite_predictions(X, y):
     mean, std = model.predict(X, return_std=True)
     assert np.isfinite(mean).all()
     assert np.isfinite(std).all()
-    assert np.isfinite(model.loo()).all()
+    assert np.isfinite(model.leave_blocks_out(np.arange(len(y)))).all()

@@ -8,16 +8,22 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
 from sklearn.linear_model import Ridge
 
 from matlever.exceptions import ModelFileError, SettingsError
 from matlever.storage import State, read_model, write_model
+from matlever.tables.augmented import AugmentedRegressor
 from matlever.tables.encoder import TableEncoder
 from matlever.tables.gaussian_process import GaussianProcessMAP
-from matlever.tables.models import candidate_regressors, default_regressor, restore
+from matlever.tables.models import candidate_regressors
+from matlever.tables.network import DenseRegressor
+from matlever.tables.restore import restore
 from matlever.tables.small_table import SmallTableRegressor
+from matlever.tables.smote_reg import SmoteReg
 from matlever.tables.table_regressor import TableRegressor
 from matlever.tables.tree_ensemble import TreeEnsemble
+from matlever.validation import CrossConformalRegressor
 
 RNG = np.random.default_rng(0)
 FRAME = pd.DataFrame(
@@ -33,7 +39,18 @@ NEW = np.vstack([MATRIX, MATRIX + 0.03])
 
 
 def fitted_models():
+    network = DenseRegressor(hidden=(4,), n_members=2, n_steps=20, random_state=0)
+    augmented = AugmentedRegressor(SmoteReg(amount=100), network, random_state=0)
+    forest = TreeEnsemble(n_trees=4, random_state=0)
+    conformal = CrossConformalRegressor(augmented, n_folds=3)
     return {
+        "network": clone(network).fit(MATRIX, Y),
+        "augmented": clone(augmented).fit(MATRIX, Y),
+        "conformal": clone(conformal).fit(MATRIX, Y[:, 0]),
+        "conformal tables": CrossConformalRegressor(TableRegressor(forest), n_folds=2).fit(
+            FRAME, Y[:, 0]
+        ),
+        "table of conformal": TableRegressor(conformal).fit(FRAME, Y[:, 0]),
         "process": GaussianProcessMAP(random_state=0).fit(MATRIX, Y[:, 0]),
         "linear": GaussianProcessMAP(linear=True, clamp=True, random_state=0).fit(MATRIX, Y),
         "trees": TreeEnsemble(n_trees=7, n_blocks=3, random_state=0).fit(MATRIX, Y),
@@ -47,6 +64,13 @@ def fitted_models():
 
 
 MODELS = fitted_models()
+ON_FRAMES = ("table", "default", "conformal tables", "table of conformal")
+OTHERS = (
+    State("TableEncoder"),
+    TableEncoder().fit(MATRIX).to_state(),
+    MODELS["process"].to_state(),
+    MODELS["augmented"].to_state(),
+)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -54,15 +78,22 @@ def test_model_folder_gives_back_bitwise_the_same_predictions(name, tmp_path):
     model = MODELS[name]
     write_model(tmp_path / "m", model.to_state(), {})
     twin = restore(read_model(tmp_path / "m")[0])
-    rows = pd.concat([FRAME, FRAME.assign(acid="c")]) if name in ("table", "default") else NEW
-    for one, other in zip(
-        model.predict(rows, return_std=True), twin.predict(rows, return_std=True), strict=True
+    framed = name in ON_FRAMES
+    rows = pd.concat([FRAME, FRAME.assign(acid="c")]) if framed else NEW
+    for ask in (
+        lambda m: [m.predict(rows)],
+        lambda m: (
+            m.predict_interval(rows)
+            if name.startswith("conformal")
+            else m.predict(rows, return_std=name != "table of conformal")
+        ),
     ):
-        np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(ask(twin), ask(model))
     assert type(twin) is type(model)
     assert twin.n_features_in_ == model.n_features_in_
     if name == "process":
-        np.testing.assert_array_equal(twin.loo(), model.loo())
+        blocks = np.arange(len(MATRIX))
+        np.testing.assert_array_equal(twin.leave_blocks_out(blocks), model.leave_blocks_out(blocks))
         np.testing.assert_array_equal(twin.gradient(NEW), model.gradient(NEW))
     if name in ("blend", "table"):
         for member, values in twin.predict_members(rows).items():
@@ -70,7 +101,7 @@ def test_model_folder_gives_back_bitwise_the_same_predictions(name, tmp_path):
     if name in ("table", "default"):
         np.testing.assert_array_equal(twin.outside(rows), model.outside(rows))
         assert twin.feature_names_in_.tolist() == FRAME.columns.tolist()
-    twin.fit(FRAME if name in ("table", "default") else MATRIX, Y)  # still an estimator
+    twin.fit(FRAME if framed else MATRIX, Y[:, 0])  # still an estimator
 
 
 def test_only_listed_classes_are_built():
@@ -108,16 +139,17 @@ def is_refused_or_harmless(state, rows):
         model = restore(state)
     except ModelFileError:
         return
-    if not hasattr(model, "predict"):
-        return
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # names of inputs given, none expected
         assert len(model.predict(rows)) == len(rows)
 
 
-@pytest.mark.parametrize("name", ["linear", "trees", "blend", "table"])
+TAMPERED = ["linear", "trees", "blend", "table", "augmented", "conformal", "conformal tables"]
+
+
+@pytest.mark.parametrize("name", [*TAMPERED, "table of conformal"])
 def test_missing_and_misshapen_values_are_refused(name):
-    rows = FRAME if name == "table" else MATRIX
+    rows = FRAME if name in ON_FRAMES else MATRIX
     state = MODELS[name].to_state()
     for path, part in every_state(state):
         for key in part.arrays:
@@ -145,7 +177,7 @@ def test_missing_and_misshapen_values_are_refused(name):
         for key in part.parts:
             with pytest.raises(ModelFileError):
                 restore(changed(state, path, lambda c, a, p, key=key: p.pop(key)))
-            for other in (State("TableEncoder"), MODELS["process"].to_state()):
+            for other in OTHERS:
                 edit = lambda c, a, p, key=key, o=other: p.update({key: o})  # noqa: E731
                 is_refused_or_harmless(changed(state, path, edit), rows)
     for other in MODELS.values():
@@ -156,6 +188,50 @@ def test_missing_and_misshapen_values_are_refused(name):
                     if cls.__name__ == part.kind:
                         with pytest.raises(ModelFileError):
                             cls.from_state(wrong)
+
+
+def with_part(name, key, part):
+    state = MODELS[name].to_state()
+    return State(state.kind, state.config, state.arrays, {**state.parts, key: part})
+
+
+@pytest.mark.parametrize("name", ["augmented", "conformal", "table"])
+@pytest.mark.parametrize(
+    "part", ["encoder", "other inputs", "other targets", "table of frames", "no inputs"]
+)
+def test_parts_that_cannot_predict_what_is_asked_are_refused(name, part):
+    key = "fold_1" if name == "conformal" else "regressor"
+    wide = np.hstack([MATRIX] * 3)
+    targets = Y if name == "conformal" else Y[:, 0]
+    conformal = MODELS["conformal"].to_state()
+    others = {
+        "encoder": TableEncoder().fit(MATRIX).to_state(),
+        "other inputs": TreeEnsemble(n_trees=2).fit(wide, Y).to_state(),
+        "other targets": TreeEnsemble(n_trees=2).fit(MATRIX, targets).to_state(),
+        "table of frames": MODELS["table"].to_state(),
+        "no inputs": State(
+            conformal.kind,
+            {**conformal.config, "n_features_in": None},
+            conformal.arrays,
+            conformal.parts,
+        ),
+    }
+    with pytest.raises(ModelFileError):
+        restore(with_part(name, key, others[part]))
+
+
+def test_an_announced_number_of_inputs_is_not_believed():
+    for name, key in (
+        ("conformal", "n_features_in"),
+        ("augmented", "n_features"),
+        ("network", "n_features"),
+        ("table", "n_features"),
+    ):
+        state = MODELS[name].to_state()
+        for n in (1, 10**9, 10**15):
+            config = {**state.config, key: n}
+            with pytest.raises(ModelFileError):
+                restore(State(state.kind, config, state.arrays, state.parts))
 
 
 @settings(max_examples=200, deadline=None)
@@ -175,9 +251,9 @@ def test_scrambled_trees_are_refused_or_predict(data):
 
 
 def test_candidates_follow_the_number_of_rows():
-    assert isinstance(default_regressor(28, 0), SmallTableRegressor)
-    assert default_regressor(28, 4).random_state == 4
-    assert isinstance(default_regressor(1001), TreeEnsemble)
+    assert isinstance(candidate_regressors(28)["blend"], SmallTableRegressor)
+    assert candidate_regressors(28, 4)["blend"].random_state == 4
+    assert isinstance(candidate_regressors(1001)["extra-trees"], TreeEnsemble)
     assert list(candidate_regressors(500)) == ["blend"]
     assert list(candidate_regressors(501)) == ["blend", "boosting", "network"]
     assert list(candidate_regressors(5000)) == ["extra-trees", "boosting", "network"]

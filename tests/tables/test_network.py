@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from matlever.exceptions import ModelFileError, SettingsError
@@ -62,7 +63,9 @@ def test_gradient_of_one_target_and_without_hidden_layers_is_linear():
     slope = model.gradient(x)
     assert slope.shape == x.shape
     np.testing.assert_allclose(slope, np.broadcast_to(slope[0], x.shape))
-    np.testing.assert_allclose(model.predict(x) - model.predict(x[:1]), (x - x[0]) @ slope[0])
+    np.testing.assert_allclose(
+        model.predict(x) - model.predict(x[:1]), (x - x[0]) @ slope[0], atol=1e-9
+    )
 
 
 def test_inputs_are_clamped_unless_told(fitted):
@@ -83,6 +86,26 @@ def test_batch_equals_single_fits_whatever_the_rows_targets_and_features():
             one.predict(a), alone.predict(a), atol=1e-4 * np.abs(b).max(), rtol=0
         )
         assert one.n_features_in_ == a.shape[1]
+
+
+def test_batch_equals_single_fits_with_a_generator_as_seed():
+    tasks = [table(n=20), table(n=28)]
+    model = DenseRegressor(**(QUICK | {"random_state": np.random.RandomState(3)}))
+    singles = [clone(model).fit(x, y) for x, y in tasks]
+    for one, alone, (x, y) in zip(model.fit_batch(tasks), singles, tasks, strict=True):
+        np.testing.assert_allclose(
+            one.predict(x), alone.predict(x), atol=1e-4 * np.abs(y).max(), rtol=0
+        )
+
+
+@pytest.mark.parametrize("of_inputs", [1e-200, 1e200])
+@pytest.mark.parametrize("of_targets", [1e-200, 1e200])
+def test_the_unit_does_not_matter_even_if_it_is_huge(of_inputs, of_targets):
+    x, y = table()
+    plain = DenseRegressor(**QUICK).fit(x, y)
+    other = DenseRegressor(**QUICK).fit(x * of_inputs, y * of_targets)
+    found = other.predict(x * of_inputs) / of_targets
+    np.testing.assert_allclose(found, plain.predict(x), rtol=1e-3, atol=1e-3 * y.std(axis=0).min())
 
 
 def test_targets_do_not_influence_each_other():
@@ -167,13 +190,19 @@ def test_state_round_trip_is_bitwise(fitted):
 @pytest.mark.parametrize(
     ("part", "name", "value"),
     [
-        ("config", "hidden", [16]),
-        ("config", "hidden", "16"),
-        ("config", "hidden", [16, -8]),
-        ("config", "n_members", 3),
-        ("config", "n_members", "4"),
-        ("config", "one_target_", True),
-        ("config", "feature_names_in_", ["a"]),
+        ("params", "hidden", [16]),
+        ("params", "hidden", "16"),
+        ("params", "hidden", [16, -8]),
+        ("params", "hidden", [16, True]),
+        ("params", "n_members", 3),
+        ("params", "n_members", "4"),
+        ("params", "n_members", -1),
+        ("params", "random_state", {}),
+        ("params", "clamp", "yes"),
+        ("config", "n_features", 2),
+        ("config", "single_target", True),
+        ("config", "single_target", 0),
+        ("config", "feature_names", ["a"]),
         ("arrays", "layer_0", np.zeros((2, 4, 4, 15), np.float32)),
         ("arrays", "layer_1", np.full((2, 4, 17, 8), np.nan, np.float32)),
         ("arrays", "x_mean", np.zeros(2)),
@@ -183,10 +212,11 @@ def test_state_round_trip_is_bitwise(fitted):
 )
 def test_a_changed_state_is_refused(fitted, part, name, value):
     state = fitted.to_state()
+    if part == "params":
+        part, name, value = "config", "params", {**state.config["params"], name: value}
     changed = replace(state, **{part: {**getattr(state, part), name: value}})
     with pytest.raises(ModelFileError, match="DenseRegressor"):
         DenseRegressor.from_state(changed)
     missing = {k: v for k, v in getattr(state, part).items() if k != name}
-    if name != "feature_names_in_":
-        with pytest.raises(ModelFileError, match=name):
-            DenseRegressor.from_state(replace(state, **{part: missing}))
+    with pytest.raises(ModelFileError, match=name):
+        DenseRegressor.from_state(replace(state, **{part: missing}))

@@ -5,6 +5,7 @@ import pytest
 from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
 
 from matlever.exceptions import SettingsError
+from matlever.tables import tree_ensemble
 from matlever.tables._left_out import leave_out_blocks
 from matlever.tables.tree_ensemble import TreeEnsemble
 
@@ -95,6 +96,30 @@ def test_replicates_never_stand_in_two_blocks():
     y = np.random.default_rng(0).standard_normal(39)
     model = TreeEnsemble(n_blocks=10, random_state=0).fit(X, y)
     assert model.leave_out_mse_[0] > 0.8
+
+
+def test_few_trees_do_not_judge_rows_they_have_seen():
+    errors = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        model = TreeEnsemble(n_trees=3, n_blocks=10, random_state=seed)
+        model.fit(rng.standard_normal((40, 3)), rng.standard_normal(40))
+        assert set(model.blocks_) == {0, 1, 2}
+        errors.append(model.leave_out_mse_[0])
+    assert min(errors) > 0.9
+    X, Y = two_targets()
+    one = TreeEnsemble(n_trees=1, n_blocks=10, random_state=0).fit(X, Y)
+    np.testing.assert_allclose(one.leave_out_mse_, 1)  # all of the variance: nothing is known
+
+
+def test_blocks_of_rows_change_nothing(monkeypatch):
+    X, Y = two_targets(100)
+    for method in ("extra_trees", "boosting"):
+        model = TreeEnsemble(method, n_trees=10, random_state=0).fit(X, Y)
+        whole = model.predict(X, return_std=True)
+        monkeypatch.setattr(tree_ensemble, "_BLOCK_VALUES", 20 * 17)
+        np.testing.assert_array_equal(model.predict(X, return_std=True), whole)
+        monkeypatch.undo()
 
 
 def test_blocks_need_extra_trees():

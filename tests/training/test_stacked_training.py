@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from matlever.exceptions import SettingsError
 from matlever.training import Member, RowStream, StackedNetwork, TrainingSettings, train_stacked
-from matlever.training import _step as step_module
+from matlever.training import _kernels as kernels
 from matlever.training._step import TrainingStep
 
 
@@ -181,16 +183,52 @@ def test_fewer_steps_than_a_look_still_keep_weights():
     assert not torch.equal(before, network.layers[0])
 
 
-def test_update_without_the_fused_kernel_is_the_same(monkeypatch):
+def test_without_torchs_private_functions_the_weights_are_the_same(monkeypatch):
+    # As in a torch that lacks one, or gave it other arguments.
     x, y = data()
-    options = TrainingSettings(n_steps=50)
-    fused, plain = new_network(2), new_network(2)
+    options = TrainingSettings(n_steps=50, weight_decay=0.1)
+    fast, plain = new_network(2), new_network(2)
     members = [Member(0, target, np.arange(60), (target,)) for target in (0, 1)]
-    train_stacked(fused, x, y, members, options)
-    monkeypatch.setattr(step_module, "_fused_adam", None)
-    train_stacked(plain, x, y, members, options)
-    for a, b in zip(fused.layers, plain.layers, strict=True):
+    train_stacked(fast, x, y, members, options)
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "_fused_adam_", lambda *tensors: None, raising=False)
+        patch.setattr(torch.ops.aten, "threshold_backward", None)
+        reloaded = importlib.reload(kernels)
+        assert reloaded.adam_step is reloaded.plain_adam_step
+        assert reloaded.mask_inactive is reloaded.plain_mask_inactive
+        train_stacked(plain, x, y, members, options)
+    importlib.reload(kernels)
+    for a, b in zip(fast.layers, plain.layers, strict=True):
         np.testing.assert_allclose(a.detach(), b.detach(), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["alike", "of all sizes", "leaving early"])
+def test_the_number_of_threads_does_not_change_a_bit(kind):
+    x, y = data(n=70)
+    sizes = [50] * 6 if kind == "alike" else [50, 41, 17, 9, 50, 3]
+    members = [
+        Member(
+            0,
+            m % 2,
+            np.arange(size),
+            (m,),
+            np.arange(50, 70 - 3 * m) if kind == "leaving early" and m < 5 else np.arange(0),
+        )
+        for m, size in enumerate(sizes)
+    ]
+    options = TrainingSettings(n_steps=300, batch_size=16, patience=1, check_every=10)
+    expected, first = new_network(6), None
+    for n_threads in (1, 2, 3, 4, 6):
+        network = new_network(6)
+        result = train_stacked(network, x, y, members, options, n_threads=n_threads)
+        if first is None:
+            expected, first = network, result
+        for a, b in zip(expected.layers, network.layers, strict=True):
+            np.testing.assert_array_equal(a.detach(), b.detach())
+        np.testing.assert_array_equal(result.n_steps, first.n_steps)
+        np.testing.assert_array_equal(result.validation_mse, first.validation_mse)
+    if kind == "leaving early":
+        assert (first.n_steps[:5] < 300).all()
 
 
 def test_progress_is_reported_and_may_interrupt():

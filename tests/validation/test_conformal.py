@@ -194,6 +194,7 @@ class StoredRidge(Ridge):
     def restore(cls, state):
         model = cls()
         model.coef_ = state.array("w", (None,), np.float64)
+        model.n_features_in_ = len(model.coef_)
         model.intercept_ = state.get("b")
         return model
 
@@ -219,6 +220,8 @@ def test_saved_and_loaded_intervals_are_bitwise_equal(tmp_path):
         ({"level": "0.9"}, {}, "level is '0.9'"),
         ({"random_state": "x"}, {}, "random_state"),
         ({"n_features_in": -1}, {}, "n_features_in"),
+        ({"n_features_in": 10**9}, {}, "n_features_in"),
+        ({"n_features_in": None}, {}, "n_features_in"),
         ({"feature_names_in": ["a"]}, {}, "feature_names_in"),
         ({}, {"fold_of_row": np.full(10, 2)}, "fold_of_row does not fit"),
         ({}, {"fold_of_row": np.full(10, -1)}, "fold_of_row does not fit"),

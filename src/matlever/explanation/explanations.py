@@ -10,54 +10,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlever.exceptions import SettingsError
-from matlever.explanation._words import importance_sentence, number, plain
+from matlever.explanation._one_target import OneOfSeveral
+from matlever.explanation._words import number, plain
+from matlever.explanation.importance import (
+    Importance,
+    importance_sentence,
+    overall_importance,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Explanations", "Importance"]
+__all__ = ["Explanations"]
 
 Array = NDArray[np.float64]
 
 _PER_KNOB = ("slope_standardised", "slope", "spread", "contribution")
 _PER_ROW = ("intercept", "local_prediction", "prediction", "r2")
-# Share of the summed weights that must agree in sign before a knob is said to have a direction.
-_ONE_SIDED = 0.6
-
-
-@dataclass(frozen=True)
-class Importance:
-    """How much a knob matters over all explained rows.
-
-    Attributes
-    ----------
-    knob : str
-        Name of the knob.
-    mean_abs : float
-        Mean absolute slope per standard deviation of the knob, in the target's unit.
-    sd : float
-        Its standard deviation over the rows.
-    direction : {"+", "-", "mixed"}
-        Sign of the slopes, where at least four fifths of their weight agree.
-    """
-
-    knob: str
-    mean_abs: float
-    sd: float
-    direction: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the importance as plain JSON values."""
-        return {
-            "knob": self.knob,
-            "mean_abs": self.mean_abs,
-            "sd": self.sd,
-            "direction": self.direction,
-        }
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Explanations:
+class Explanations(OneOfSeveral):
     """Local weights of k knobs at n samples, for one target or t targets.
 
     Where the predictor returned two-dimensional predictions, arrays have a last axis of length t;
@@ -72,7 +45,7 @@ class Explanations:
     rows : tuple of length n
         Labels of the samples (line numbers of the file for a table).
     targets : tuple of str or None
-        Names of the targets.
+        Names or labels ("length (nm)") of the targets.
     settings : ndarray of shape (n, k)
         Where the explained samples stand.
     mean, sd : ndarray of shape (k,)
@@ -100,6 +73,8 @@ class Explanations:
         Samples the predictor was asked about.
     warnings : tuple of str
         What a reader should know.
+    target_units : tuple of str or None, or None
+        Units of the targets, for the words; None where they are not known.
     """
 
     knobs: tuple[str, ...]
@@ -122,14 +97,16 @@ class Explanations:
     outside: Array
     n_calls: int
     warnings: tuple[str, ...] = ()
+    target_units: tuple[str | None, ...] | None = None
 
     method = "LIME"
 
     def __post_init__(self) -> None:
-        n_targets = 1 if self.slope.ndim == 2 else self.slope.shape[2]
-        if self.targets is not None and len(self.targets) != n_targets:
+        self._check_names()
+        count = self.n_targets or 1
+        if self.target_units is not None and len(self.target_units) != count:
             raise SettingsError(
-                f"{len(self.targets)} names of targets for {n_targets} predicted ones."
+                f"{len(self.target_units)} units of targets for {count} predicted ones."
             )
 
     # -- several targets --------------------------------------------------------------------------
@@ -139,60 +116,37 @@ class Explanations:
         """Number of targets; None when the predictor returned one-dimensional predictions."""
         return None if self.slope.ndim == 2 else int(self.slope.shape[2])
 
-    def for_target(self, target: int | str) -> Explanations:
-        """Return the explanations of one target, by position or by name.
-
-        Raises
-        ------
-        SettingsError
-            If there is no such target.
-        """
-        names = self.targets or ()
-        count = self.n_targets or 1
-        if isinstance(target, str) and target not in names:
-            raise SettingsError(f"There is no target {target!r}; there are {list(names)}.")
-        position = names.index(target) if isinstance(target, str) else target
-        if not 0 <= position < count:
-            raise SettingsError(f"There is no target {position}; there are {count}.")
-        if self.n_targets is None:
-            return self
+    def _taken(self, position: int, names: tuple[str, ...] | None) -> Explanations:
         one: dict[str, Any] = {
             name: getattr(self, name)[..., position] for name in (*_PER_KNOB, *_PER_ROW)
         }
-        return replace(self, targets=(names[position],) if names else None, **one)
-
-    def _only(self) -> Explanations:
-        if self.n_targets in (None, 1):
-            return self if self.n_targets is None else self.for_target(0)
-        raise SettingsError(
-            f"There are {self.n_targets} targets: choose one with .for_target(name or position)."
-        )
+        units = None if self.target_units is None else (self.target_units[position],)
+        return replace(self, targets=names, target_units=units, **one)
 
     # -- over all rows ----------------------------------------------------------------------------
 
     @property
     def overall(self) -> tuple[Importance, ...]:
         """Importance of each knob over all rows, the largest first (one target)."""
-        weights = self._only().slope_standardised
-        size = np.abs(weights).mean(axis=0)
-        lean = np.abs(weights).sum(axis=0)
-        lean = np.where(lean > 0, weights.sum(axis=0) / np.where(lean > 0, lean, 1.0), 0.0)
-        return tuple(
-            Importance(
-                self.knobs[j],
-                float(size[j]),
-                float(np.abs(weights[:, j]).std(ddof=1)) if len(weights) > 1 else 0.0,
-                "mixed"
-                if self.is_categorical[j] or abs(lean[j]) < _ONE_SIDED
-                else ("+" if lean[j] > 0 else "-"),
-            )
-            for j in np.argsort(-size, kind="stable").tolist()
-        )
+        return overall_importance(self.knobs, self.is_categorical, self._only().slope_standardised)
 
     @property
     def sentence(self) -> str:
         """What was found, in words (one target)."""
-        return importance_sentence(self._only())
+        one = self._only()
+        overall = one.overall
+        j = self.knobs.index(overall[0].knob)
+        step = number(float(self.sd[j])) + (f" {self.units[j]}" if self.units[j] else "")
+        unit = one.target_units[0] if one.target_units else None
+        r2 = one.r2[np.isfinite(one.r2)]
+        return importance_sentence(
+            overall,
+            target=one.targets[0].removesuffix(f" ({unit})") if one.targets else "the prediction",
+            target_unit=unit,
+            step=None if self.is_categorical[j] else step,
+            n_rows=len(self.rows),
+            r2=float(np.median(r2)) if len(r2) else np.nan,
+        )
 
     # -- views ------------------------------------------------------------------------------------
 

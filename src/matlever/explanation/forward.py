@@ -60,7 +60,8 @@ def sweep(
         Values between the limits; a knob with fewer values shows each, a categorical one all.
     interval : callable or None, default=None
         Takes m samples, returns their lower and upper prediction limits, each of shape (m,) or
-        (m, t).
+        (m, t). They may be infinite (too few rows for the level asked for); the mean limit is NaN
+        there.
     reference : samples or None, default=None
         Known samples; by default `samples`. They say which values are inside the data.
     targets : sequence of str or None, default=None
@@ -76,7 +77,7 @@ def sweep(
     Raises
     ------
     DataError
-        If there is no sample, or the predictor fails to return one number per sample.
+        If there is no sample, or the predictor fails to return one finite number per sample.
     SettingsError
         If a knob is unknown, or there is nothing to turn.
 
@@ -186,7 +187,9 @@ def _one(work: _Work, knob: Knob, values: Array, known: Array) -> Sweep:
             work.samples,
             asked,
             batch_rows=work.batch_rows,
+            allow_infinite=True,
         )
+        both = np.where(np.isfinite(both), both, np.nan)
         lower, upper = (_mean(both[..., side], exists) for side in (0, 1))
     inside = work.region.inside(asked) & exists
     j = int(space.positions([knob.name])[0])
@@ -206,7 +209,7 @@ def _one(work: _Work, knob: Knob, values: Array, known: Array) -> Sweep:
 
 
 def _mean(curves: Array, exists: NDArray[np.bool_]) -> Array:
-    """Mean over the samples (n, v[, t]) whose point exists; NaN where none does."""
+    """Mean over the samples (n, v[, t]) whose point exists; NaN where none does or one is NaN."""
     weight = exists.reshape(exists.shape + (1,) * (curves.ndim - 2)).astype(float)
     count = weight.sum(axis=0)
     total = (np.where(weight > 0, curves, 0.0)).sum(axis=0)

@@ -43,6 +43,7 @@ def explain(
     mirrored: bool = True,
     random_state: int | np.random.Generator | None = 0,
     targets: Sequence[str] | None = None,
+    target_units: Sequence[str | None] | None = None,
     batch_rows: int = 200_000,
 ) -> Explanations:
     r"""Local weights of the knobs at each sample.
@@ -76,7 +77,10 @@ def explain(
     random_state : int, Generator or None, default=0
         Seed of the draws, which are the same for all samples.
     targets : sequence of str or None, default=None
-        Names of the predictor's targets, with units; only for labels.
+        Names of the predictor's targets, or labels such as "length (nm)"; only for labels.
+    target_units : sequence of (str or None) or None, default=None
+        Their units; with them the sentence gives each number its unit, and leaves the unit out of
+        the label.
     batch_rows : int, default=200_000
         At most so many rendered samples at a time.
 
@@ -143,6 +147,7 @@ def explain(
         is_categorical=tuple(space.is_categorical.tolist()),
         rows=_row_labels(samples, n),
         targets=None if targets is None else tuple(targets),
+        target_units=None if target_units is None else tuple(target_units),
         settings=centres,
         mean=scale.mean,
         sd=np.where(scale.moves, scale.sd, 0.0),

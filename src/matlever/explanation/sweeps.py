@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matlever.exceptions import SettingsError
+from matlever.explanation._one_target import OneOfSeveral
 from matlever.explanation._words import number, plain
 from matlever.knobs import Knob
 
@@ -37,7 +37,7 @@ class Sweep:
     mean : ndarray of shape (v[, t])
         Mean of the curves.
     lower, upper : ndarray of shape (v[, t]) or None
-        Means of the prediction limits of the samples.
+        Means of the prediction limits of the samples; NaN where one of them is infinite.
     inside : ndarray of shape (v,)
         Share of the samples whose turned setting is near known ones (see `DataRegion`).
     reached : ndarray of shape (v,)
@@ -102,7 +102,7 @@ class Sweep:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Sweeps:
+class Sweeps(OneOfSeveral):
     """One sweep per knob, for one target or several.
 
     Attributes
@@ -117,9 +117,7 @@ class Sweeps:
     targets: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        count = self.n_targets or 1
-        if self.targets is not None and len(self.targets) != count:
-            raise SettingsError(f"{len(self.targets)} names of targets for {count} predicted ones.")
+        self._check_names()
 
     def __iter__(self) -> Iterator[Sweep]:
         return iter(self.sweeps)
@@ -144,41 +142,19 @@ class Sweeps:
         """Samples the predictor was asked about."""
         return sum(one.n_calls for one in self.sweeps)
 
-    def for_target(self, target: int | str) -> Sweeps:
-        """Return the sweeps of one target, by position or by name.
-
-        Raises
-        ------
-        SettingsError
-            If there is no such target.
-        """
-        names = self.targets or ()
-        if isinstance(target, str) and target not in names:
-            raise SettingsError(f"There is no target {target!r}; there are {list(names)}.")
-        t = names.index(target) if isinstance(target, str) else target
-        if not 0 <= t < (self.n_targets or 1):
-            raise SettingsError(f"There is no target {t}; there are {self.n_targets or 1}.")
-        if self.n_targets is None:
-            return self
+    def _taken(self, position: int, names: tuple[str, ...] | None) -> Sweeps:
         return Sweeps(
             tuple(
                 replace(
                     one,
-                    individual=one.individual[..., t],
-                    mean=one.mean[..., t],
-                    lower=None if one.lower is None else one.lower[..., t],
-                    upper=None if one.upper is None else one.upper[..., t],
+                    individual=one.individual[..., position],
+                    mean=one.mean[..., position],
+                    lower=None if one.lower is None else one.lower[..., position],
+                    upper=None if one.upper is None else one.upper[..., position],
                 )
                 for one in self.sweeps
             ),
-            (names[t],) if names else None,
-        )
-
-    def _only(self) -> Sweeps:
-        if self.n_targets in (None, 1):
-            return self.for_target(0)
-        raise SettingsError(
-            f"There are {self.n_targets} targets: choose one with .for_target(name or position)."
+            names,
         )
 
     def to_frame(self) -> pd.DataFrame:

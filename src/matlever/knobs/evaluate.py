@@ -17,6 +17,8 @@ from matlever.knobs.protocols import Editor, Predictor
 
 __all__ = ["evaluate_settings", "predict_settings", "take"]
 
+_SHOWN = 8  # knobs named in a message
+
 
 def take(samples: Any, start: int, stop: int) -> Any:
     """Take samples ``start:stop`` of a frame (by position), an array or a sequence."""
@@ -30,6 +32,7 @@ def evaluate_settings(
     values: NDArray[np.float64],
     *,
     batch_rows: int = 200_000,
+    allow_infinite: bool = False,
 ) -> NDArray[np.float64]:
     """Value of a function of samples at r settings of each of n samples.
 
@@ -45,6 +48,8 @@ def evaluate_settings(
         Feasible settings.
     batch_rows : int, default=200_000
         At most so many rendered samples go into one call.
+    allow_infinite : bool, default=False
+        Whether values may be infinite, as the limits of a prediction may be.
 
     Returns
     -------
@@ -54,7 +59,7 @@ def evaluate_settings(
     ------
     DataError
         If a setting is not feasible (nothing is rendered then), or the function returns values of
-        another length or that are not finite.
+        another length, NaN, or infinities unless `allow_infinite`.
     """
     if batch_rows < 1:
         raise SettingsError(f"batch_rows={batch_rows} must be 1 or more.")
@@ -71,7 +76,13 @@ def evaluate_settings(
     for start in range(0, n, rows):
         some = take(samples, start, min(start + rows, n))
         chunk = [
-            _call(function, editor, some, values[start : start + rows, a : a + columns])
+            _call(
+                function,
+                editor,
+                some,
+                values[start : start + rows, a : a + columns],
+                allow_infinite,
+            )
             for a in range(0, r, columns)
         ]
         found.append(chunk[0] if len(chunk) == 1 else np.concatenate(chunk, axis=1))
@@ -79,14 +90,27 @@ def evaluate_settings(
 
 
 def _call(
-    function: Callable[[Any], Any], editor: Editor, samples: Any, values: NDArray[np.float64]
+    function: Callable[[Any], Any],
+    editor: Editor,
+    samples: Any,
+    values: NDArray[np.float64],
+    allow_infinite: bool,
 ) -> NDArray[np.float64]:
     n, r, _ = values.shape
     result = np.asarray(function(editor.render(samples, values)), dtype=float)
     if result.shape[:1] != (n * r,):
         raise DataError(f"The predictor returned shape {result.shape} for {n * r} samples.")
-    if np.isnan(result).any():
-        raise DataError("The predictor returned NaN for a feasible sample.")
+    bad = np.isnan(result) if allow_infinite else ~np.isfinite(result)
+    if bad.any():
+        place = tuple(np.argwhere(bad)[0])
+        what = "NaN" if np.isnan(result[place]) else "an infinite value"
+        row, column = divmod(int(place[0]), r)
+        text = ", ".join(
+            f"{knob.name} = {knob.show(float(value))}"
+            for knob, value in zip(editor.space.knobs[:_SHOWN], values[row, column], strict=False)
+        )
+        text += ", ..." if len(editor.space) > _SHOWN else ""
+        raise DataError(f"The predictor returned {what} for the feasible sample {text}.")
     return result.reshape(n, r, *result.shape[1:])
 
 

@@ -28,11 +28,6 @@ from matlever.report.overview import pill, r2_text, target_label
 
 __all__ = ["prediction_part", "three_numbers_part"]
 
-_SPREADS = {
-    "repeats": "repeats of the cross-validation",
-    "bootstrap": "bootstrap samples of the rows",
-    "folds": "folds",
-}
 _LOWEST = -0.5
 
 
@@ -82,14 +77,6 @@ def _score_table(target: Mapping[str, Any]) -> str:
     rows = "".join(_score_row(entry, beside) for entry in scores)
     dots = '<ul class="key"><li><i class="dot"></i>honest, ± spread</li>'
     ring = '<li><i class="dot ring"></i>random folds</li>' if beside else ""
-    spread = next(
-        (
-            _SPREADS[name]
-            for entry in scores
-            if (name := string(pick(entry, "honest", "r2", "spread_of"))) in _SPREADS
-        ),
-        "repeats or bootstrap samples",
-    )
     return (
         '<div class="scroll" tabindex="0"><table><thead><tr><th scope="col">model</th>'
         f'<th scope="col" class="n">R²,<br/>honest</th>{random_head}'
@@ -97,7 +84,8 @@ def _score_table(target: Mapping[str, Any]) -> str:
         f'</span></th><th scope="col" class="n">RMSE{of}</th>'
         f'<th scope="col" class="n">MAE{of}</th></tr></thead><tbody>{rows}</tbody></table></div>'
         f"{dots}{ring}<li>dashed line: R² = 0, always guessing the mean</li></ul>"
-        f'<p class="how">± is the standard deviation over {spread}. RMSE and MAE are the root mean '
+        '<p class="how">± is how far a figure could lie off for other rows like these (bootstrap '
+        "of the rows, of whole groups where there are groups). RMSE and MAE are the root mean "
         "square and the mean absolute error on rows the model never saw.</p>"
     )
 
@@ -197,7 +185,7 @@ def three_numbers_part(check: Mapping[str, Any], uid: str, *, brief: bool = Fals
         return ""
     bars = [
         ("Published protocol", number(check.get("paper_r2")), "orange"),
-        ("Honest: rows never seen, in any form", number(check.get("honest_r2")), "blue"),
+        ("Same network, honest: rows never seen", number(check.get("honest_r2")), "blue"),
         ("Published protocol on shuffled targets", number(check.get("permuted_r2")), "thread"),
     ]
     described = "; ".join(f"{name}: R² {score(value)}" for name, value, _ in bars)

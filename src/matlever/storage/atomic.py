@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -44,12 +45,19 @@ def write_json(path: str | os.PathLike[str], value: Any) -> Path:
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
-    """Return the value in a JSON file; the constants NaN and Infinity are refused."""
+    """Return the value in a JSON file; NaN, Infinity and numbers like 1e400 raise ValueError."""
 
     def refuse(constant: str) -> None:
         raise ValueError(f"{constant} is not JSON")
 
-    return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=refuse)
+    def finite(digits: str) -> float:
+        number = float(digits)
+        if not math.isfinite(number):
+            raise ValueError(f"{digits[:20]} is larger than any number")
+        return number
+
+    text = Path(path).read_text(encoding="utf-8")
+    return json.loads(text, parse_constant=refuse, parse_float=finite)
 
 
 @contextmanager

@@ -93,7 +93,11 @@ def read_model(folder: str | os.PathLike[str]) -> tuple[State, dict[str, Any]]:
             f"{path / _MODEL} has schema {document['schema']!r}; this version of matlever reads "
             f"{MODEL_SCHEMA!r}. Fit the model again, or use the version that wrote it."
         )
-    if document.get("sha256") != _digest(document):
+    try:
+        digest = _digest(document)
+    except (ValueError, RecursionError) as error:
+        raise ModelFileError(f"{path / _MODEL} holds a broken value ({error}).") from error
+    if document.get("sha256") != digest:
         raise ModelFileError(f"{path / _MODEL} was changed after it was written.")
     data = (path / _WEIGHTS).read_bytes()
     if hashlib.sha256(data).hexdigest() != document.get("weights_sha256"):

@@ -57,16 +57,19 @@ def weighed(
 
 
 def swept(
-    predictor: CrossConformalRegressor, editor: TableEditor, rows: TargetRows
+    predictor: CrossConformalRegressor, editor: TableEditor, rows: TargetRows, intervals: bool
 ) -> list[dict[str, Any]]:
-    """Return, for every knob, the predictions while it alone moves through its range."""
+    """Return, for every knob, the predictions while it alone moves through its range.
+
+    With `intervals` their mean limits are returned as well.
+    """
     samples = rows.X.iloc[_spread_rows(rows.y, _ROWS_SWEPT)]
     found = sweep(
         predictor,
         editor,
         samples,
         n_values=_SWEEP_VALUES,
-        interval=predictor.predict_interval,
+        interval=predictor.predict_interval if intervals else None,
         reference=rows.X,
         targets=[rows.column.label],
     )

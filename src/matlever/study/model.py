@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from matlever.exceptions import ModelFileError, SettingsError
 from matlever.storage import State, read_model, write_model
 from matlever.tables import Column
-from matlever.tables.models import restore
-from matlever.validation import CrossConformalRegressor
+from matlever.tables.restore import restore
+from matlever.validation import CrossConformalRegressor, minimum_rows
 
 __all__ = ["StudyModel"]
 
@@ -34,6 +34,9 @@ class StudyModel:
         Fitted predictor of each target.
     level : float
         Nominal coverage of the intervals unless another is asked for.
+    n_units : mapping of str to int, optional
+        By target, how many rows (groups, different settings) stand for themselves: where there
+        are too few for a level no interval is given. Default: the number of rows.
     """
 
     def __init__(
@@ -42,11 +45,15 @@ class StudyModel:
         targets: Sequence[Column],
         predictors: Mapping[str, CrossConformalRegressor],
         level: float = 0.9,
+        n_units: Mapping[str, int] | None = None,
     ) -> None:
         self.inputs = tuple(inputs)
         self.targets = tuple(targets)
         self.predictors = dict(predictors)
         self.level = level
+        self.n_units = {name: len(p.y_) for name, p in self.predictors.items()} | dict(
+            n_units or {}
+        )
 
     def __repr__(self) -> str:
         names = ", ".join(column.name for column in self.inputs)
@@ -84,10 +91,11 @@ class StudyModel:
         nominal = self.level if level is None else level
         columns: dict[str, Any] = {}
         for name, predictor in self.predictors.items():
-            lower, upper = predictor.predict_interval(chosen, level=nominal)
             columns[name] = predictor.predict(chosen)
-            columns[f"{name} lower"] = np.where(np.isfinite(lower), lower, np.nan)
-            columns[f"{name} upper"] = np.where(np.isfinite(upper), upper, np.nan)
+            lower, upper = np.full((2, len(chosen)), np.nan)
+            if self.n_units[name] >= minimum_rows(nominal):
+                lower, upper = predictor.predict_interval(chosen, level=nominal)
+            columns[f"{name} lower"], columns[f"{name} upper"] = lower, upper
         columns["outside"] = self.outside(chosen)
         return pd.DataFrame(columns, index=X.index)
 
@@ -140,6 +148,7 @@ class StudyModel:
             _KIND,
             {
                 "level": self.level,
+                "n_units": [self.n_units[name] for name in self.predictors],
                 "inputs": [column.to_dict() for column in self.inputs],
                 "targets": [column.to_dict() for column in self.targets],
             },
@@ -165,7 +174,14 @@ class StudyModel:
             )
             for position, column in enumerate(targets)
         }
-        return cls(inputs, targets, predictors, level)
+        n_units = state.get("n_units")
+        if not isinstance(n_units, list) or [type(n) for n in n_units] != [int] * len(targets):
+            raise ModelFileError(f"The numbers of independent rows are {n_units!r}.")
+        names = [column.name for column in inputs]
+        for predictor in predictors.values():
+            if list(getattr(predictor, "feature_names_in_", [])) != names:
+                raise ModelFileError(f"The predictors were not fitted to the inputs {names}.")
+        return cls(inputs, targets, predictors, level, dict(zip(predictors, n_units, strict=True)))
 
 
 def _columns(state: State, name: str) -> tuple[Column, ...]:
@@ -173,4 +189,7 @@ def _columns(state: State, name: str) -> tuple[Column, ...]:
     values = state.get(name)
     if not isinstance(values, list) or not values:
         raise ModelFileError(f"The model file lists no {name}.")
-    return tuple(Column.from_dict(value) for value in values)
+    columns = tuple(Column.from_dict(value) for value in values)
+    if len({column.name for column in columns}) < len(columns):
+        raise ModelFileError(f"The model file lists one of its {name} twice.")
+    return columns

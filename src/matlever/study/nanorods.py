@@ -32,12 +32,11 @@ from matlever.study.nanorods_parts import (
     reproduction_sentences,
     scatter,
 )
+from matlever.study.published import N_STEPS, published_network, published_sampler
 from matlever.tables import (
     AugmentedRegressor,
-    DenseRegressor,
     NanorodLaw,
     SmallTableRegressor,
-    SmoteReg,
     TableEditor,
     simulate_nanorods,
 )
@@ -58,8 +57,6 @@ Progress = Callable[[int, int, str], None]
 _N_ROWS = 28
 _N_VALIDATION = 3
 _N_FOLDS = 10
-# About 20 passes over the 8,190 rows of a fold in batches of 64; the paper gives no number.
-_N_STEPS = 2_500
 
 
 def reproduce_nanorods(
@@ -87,8 +84,8 @@ def reproduce_nanorods(
     steps.next("the paper's protocol: 10 folds of the augmented pool")
     paper = _paper_protocol(data, seed)
 
-    network = _network(seed)
-    augmented = AugmentedRegressor(_sampler(seed), network)
+    network = published_network(seed)
+    augmented = AugmentedRegressor(published_sampler(_N_ROWS, seed), network)
     default = SmallTableRegressor(random_state=seed)
     plan = plan_folds(_N_ROWS, blocks=input_blocks(data.X), random_state=seed)
     honest, checks = {}, []
@@ -100,7 +97,7 @@ def reproduce_nanorods(
         check = three_number_check(
             data.X,
             y,
-            sampler=_sampler(seed),
+            sampler=published_sampler(_N_ROWS, seed),
             network=network,
             honest_r2=honest[name].scores("network")["r2"].mean,
             random_state=seed,
@@ -135,7 +132,7 @@ def reproduce_nanorods(
         "settings": {
             "seed": seed,
             "folds": _N_FOLDS,
-            "training steps": _N_STEPS,
+            "training steps": N_STEPS,
             "honest protocol": plan.describe(),
         },
     }
@@ -168,20 +165,12 @@ def _simulated(seed: int) -> Recipes:
     return Recipes(known[:, :3], known[:, 3:], new[:, :3], new[:, 3:], inputs, targets)
 
 
-def _sampler(seed: int) -> SmoteReg:
-    return SmoteReg(n_combination=2, amount=1_200, k_neighbors=1, random_state=seed)
-
-
-def _network(seed: int) -> DenseRegressor:
-    return DenseRegressor(n_members=1, n_steps=_N_STEPS, weight_decay=0.0, random_state=seed)
-
-
 def _paper_protocol(data: Recipes, seed: int) -> PaperProtocol:
     """Augment all rows, then cross-validate on the pool: synthetic rows leak into every fold."""
-    X, Y = _sampler(seed).fit_resample(data.X, data.Y)
+    X, Y = published_sampler(_N_ROWS, seed).fit_resample(data.X, data.Y)
     folds = list(KFold(_N_FOLDS, shuffle=True, random_state=seed).split(X))
     tasks = [(X[train], Y[train]) for train, _ in folds] + [(X, Y)]
-    *models, final = fit_many(_network(seed), tasks)
+    *models, final = fit_many(published_network(seed), tasks)
     predicted = np.empty_like(Y)
     for model, (_, test) in zip(models, folds, strict=True):
         predicted[test] = model.predict(X[test])

@@ -17,7 +17,7 @@ import pandas as pd
 
 from matlever._version import __version__
 from matlever.exceptions import ModelFileError, SettingsError, StudyError
-from matlever.storage import read_json, write_json, write_text
+from matlever.storage import MODEL_SCHEMA, read_json, read_model, write_json, write_text
 from matlever.study.explain import swept, weighed
 from matlever.study.model import StudyModel
 from matlever.study.record import run_record, versions
@@ -112,10 +112,14 @@ def run_study(
     with _threads(asked.jobs):
         results, model = _computed(table, asked, stages, progress)
     results["key"] = key
+    # While results.json is missing the study is not complete: an earlier one goes first, and the
+    # new one is written after everything it describes.
+    (folder / "results.json").unlink(missing_ok=True)
     _write_tables(folder / "tables", results, table)
     model.save(folder / "model", {"data": results["data"]["file"], "key": key})
-    write_text(folder / "study.toml", asked.to_toml(folder))
-    # results.json comes last: where it stands, the study is complete.
+    settings_file = folder / "study.toml"
+    if isinstance(source, StudySettings) or Path(source).resolve() != settings_file.resolve():
+        write_text(settings_file, asked.to_toml(folder))
     write_json(folder / "record.json", run_record(time.monotonic() - started, stages.n_reused))
     write_json(folder / "results.json", results)
     stages.remove()
@@ -175,7 +179,12 @@ def load_study(folder: str | os.PathLike[str]) -> Study:
             f"{path / 'results.json'} has schema {schema!r}; this version reads "
             f"{RESULTS_SCHEMA!r}. Run the study again."
         )
-    return Study(path, results, StudyModel.load(path / "model"))
+    state, card = read_model(path / "model")
+    if card.get("key") != results.get("key"):
+        raise StudyError(
+            f"{path}: the model and results.json are of different studies. Run the study again."
+        )
+    return Study(path, results, StudyModel.from_state(state))
 
 
 def read_study_table(settings: StudySettings) -> Table:
@@ -214,7 +223,9 @@ def _computed(
             partial(weighed, predictor, editor, one, settings.seed, skill),
         )
         tick(1, f"{name}: sweeps")
-        sweeps = stages.value(f"sweeps-{position}", partial(swept, predictor, editor, one))
+        sweeps = stages.value(
+            f"sweeps-{position}", partial(swept, predictor, editor, one, validated.has_intervals)
+        )
         tick(1, f"{name}: done")
         targets.append({**validated.results, "weights": weights, "sweeps": sweeps})
         predictors[name] = predictor
@@ -240,7 +251,13 @@ def _computed(
             "command": _command(settings),
         },
     }
-    model = StudyModel(table.input_columns, table.target_columns, predictors, settings.level)
+    model = StudyModel(
+        table.input_columns,
+        table.target_columns,
+        predictors,
+        settings.level,
+        {one.column.name: one.honest.n_units for one in rows},
+    )
     return results, model
 
 
@@ -306,11 +323,25 @@ def _check_folder(folder: Path) -> None:
     if not folder.is_dir():
         return
     names = {path.name for path in folder.iterdir()}
-    if names and not names & {"study.toml", "results.json", _PARTS}:
+    if names and not (_PARTS in names or _is_ours(folder / "results.json", RESULTS_SCHEMA)):
         raise StudyError(
             f"{folder} is not empty and holds no study: nothing is written there. "
             "Choose another folder with --out."
         )
+    if "model" in names and not _is_ours(folder / "model" / "model.json", MODEL_SCHEMA):
+        raise StudyError(
+            f"{folder / 'model'} was not written by matlever: nothing is written there. "
+            "Choose another folder with --out."
+        )
+
+
+def _is_ours(path: Path, schema: str) -> bool:
+    """Return whether a JSON file has our schema."""
+    try:
+        document = read_json(path)
+    except (OSError, ValueError):
+        return False
+    return isinstance(document, dict) and document.get("schema") == schema
 
 
 def _finished(folder: Path, key: str) -> Study | None:
@@ -352,20 +383,42 @@ def _threads(jobs: int | None) -> Iterator[None]:
 
 def _command(settings: StudySettings) -> str:
     """Return a command line that asks for the same study."""
-    words = [
-        "matlever",
-        "study",
-        settings.file if settings.is_example else Path(settings.file).name,
-    ]
-    for target in settings.targets:
-        words += ["--target", target]
-    if settings.group:
-        words += ["--group", settings.group]
-    for name in settings.ignore:
-        words += ["--ignore", name]
-    if settings.seed:
-        words += ["--seed", str(settings.seed)]
+    if settings.kinds:
+        return "matlever study study.toml"
+    file = settings.file if settings.is_example else Path(settings.file).name
+    words = ["matlever", "study", file]
+    standard = StudySettings(file=settings.file)
+    for name, option in _OPTIONS.items():
+        value = getattr(settings, name)
+        if value == getattr(standard, name):
+            continue
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+            continue
+        for one in value if isinstance(value, tuple) else [value]:
+            words += [f"--{option}", str(one)]
     return shlex.join(words)
+
+
+# Setting -> option of the command line that sets it.
+_OPTIONS = {
+    "targets": "target",
+    "group": "group",
+    "inputs": "input",
+    "ignore": "ignore",
+    "missing": "missing",
+    "decimal": "decimal",
+    "delimiter": "delimiter",
+    "sheet": "sheet",
+    "encoding": "encoding",
+    "folds": "folds",
+    "repeats": "repeats",
+    "level": "level",
+    "log_targets": "log-targets",
+    "three_numbers": "three-numbers",
+    "seed": "seed",
+    "device": "device",
+}
 
 
 def _listed(names: list[str]) -> str:

@@ -15,7 +15,14 @@ from matlever.validation import (
     minimum_rows,
 )
 
-__all__ = ["described_plan", "held_out_part", "interval_part", "protocol_gap", "score_table"]
+__all__ = [
+    "described_plan",
+    "has_intervals",
+    "held_out_part",
+    "interval_part",
+    "protocol_gap",
+    "score_table",
+]
 
 
 def score_table(scored: dict[str, CrossValidation]) -> list[dict[str, Any]]:
@@ -66,23 +73,21 @@ def interval_part(
     rows: TargetRows,
     level: float,
     measured: dict[str, list[float] | None],
+    n_parts: int,
 ) -> dict[str, Any]:
     """Return width and measured coverage of the intervals.
 
-    Where there are too few rows to measure coverage, the width is that of the intervals the
-    predictor gives at its own rows.
+    Coverage is that of intervals made without the part of the rows they are held against; the
+    width is that of the intervals the predictor gives.
     """
     n, unit = len(rows.y), rows.column.unit
     coverage = mean_width = None
-    too_few = n < minimum_rows(level)
-    if measured["lower"] is not None and measured["upper"] is not None:
-        lower, upper = np.array(measured["lower"]), np.array(measured["upper"])
-        coverage = float(np.mean((rows.y >= lower) & (rows.y <= upper)))
-        mean_width = float(np.mean(upper - lower))
-    elif not too_few:
+    if has_intervals(rows, level):
         lower, upper = predictor.predict_interval(rows.X, level)
         mean_width = float(np.mean(upper - lower))
-    grouped = rows.honest.kind == "groups"
+        if measured["lower"] is not None and measured["upper"] is not None:
+            inside = (rows.y >= measured["lower"]) & (rows.y <= measured["upper"])
+            coverage = float(np.mean(inside))
     return {
         "level": level,
         "method": "CV+" if rows.honest.n_folds < n else "jackknife+",
@@ -90,11 +95,24 @@ def interval_part(
         "n_rows": n,
         "mean_width": mean_width,
         "width_in_sd": None if mean_width is None else mean_width / float(rows.y.std(ddof=1)),
-        "too_few_rows": too_few,
+        "too_few_rows": mean_width is None,
         "sentence": interval_sentence(
-            level, coverage, n, mean_width, unit, too_few, minimum_rows(level), grouped
+            level, coverage, mean_width, unit, n_parts, minimum_rows(level), _counted(rows)
         ),
     }
+
+
+def has_intervals(rows: TargetRows, level: float) -> bool:
+    """Return whether there are enough things that were held out apart for an interval."""
+    return rows.honest.n_units >= minimum_rows(level)
+
+
+def _counted(rows: TargetRows) -> tuple[int, str]:
+    """Return how many things stand for themselves, and what they are called."""
+    n_units = rows.honest.n_units
+    if rows.honest.kind == "groups":
+        return n_units, "groups"
+    return n_units, "rows" if n_units == len(rows.y) else "different settings"
 
 
 def held_out_part(

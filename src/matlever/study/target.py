@@ -63,12 +63,13 @@ def target_rows(table: Table, column: Column, settings: StudySettings) -> Target
     blocks = input_blocks(X)
     groups = None if table.groups is None else table.groups.loc[measured]
     options: dict[str, Any] = {
-        "blocks": blocks,
         "n_folds": settings.folds,
         "n_repeats": settings.repeats,
         "random_state": settings.seed,
     }
-    random = plan_folds(len(X), **options)
+    random = plan_folds(len(X), blocks=blocks, **options)
+    # A setting may recur in several groups (a design run on several days): how well it is
+    # predicted for a new group is the question, so groups are not tied together by settings.
     honest = random if groups is None else plan_folds(len(X), groups=groups, **options)
     return TargetRows(column, X, y[measured], honest, None if groups is None else random)
 

@@ -11,8 +11,10 @@ import numpy as np
 from sklearn.base import clone
 
 from matlever.storage import State
+from matlever.study.published import published_network, published_sampler
 from matlever.study.scoring import (
     described_plan,
+    has_intervals,
     held_out_part,
     interval_part,
     protocol_gap,
@@ -21,8 +23,8 @@ from matlever.study.scoring import (
 from matlever.study.settings import StudySettings
 from matlever.study.stages import Stages
 from matlever.study.target import DEFAULT, MEAN, TargetRows, candidates, described_model
-from matlever.tables import Column, DenseRegressor, SmoteReg, TableEncoder, TableRegressor
-from matlever.tables.models import restore
+from matlever.tables import AugmentedRegressor, Column, TableEncoder, TableRegressor
+from matlever.tables.restore import restore
 from matlever.validation import (
     CrossConformalRegressor,
     CrossValidation,
@@ -36,8 +38,6 @@ from matlever.validation import (
 
 __all__ = ["Validated", "count_fits", "validate"]
 
-# Rows of the augmented pool of the published protocol: as many as the paper had.
-_PAPER_ROWS = 9_100
 # Coverage is measured by setting aside a fifth of the rows at a time: ten fits.
 _COVERAGE_FOLDS = 5
 
@@ -48,12 +48,13 @@ class Validated:
 
     results: dict[str, Any]
     predictor: CrossConformalRegressor
+    has_intervals: bool
 
 
 def count_fits(rows: TargetRows, settings: StudySettings) -> int:
     """Return how many models :func:`validate` fits, for the display of progress."""
     per_plan = sum(plan.n_repeats * plan.n_folds for plan in rows.plans.values())
-    return 3 * per_plan + 1 + settings.three_numbers * 20 + 10
+    return 3 * per_plan + 1 + settings.three_numbers * 30 + 10
 
 
 def validate(
@@ -110,14 +111,13 @@ def validate(
     tick(1, f"{name}: fit to all rows")
 
     check = None
-    honest_r2 = honest.scores(DEFAULT)["r2"]
     if settings.three_numbers:
         tick(0, f"{name}: the published protocol, also on shuffled targets")
         check = stages.value(
             f"{_slug(rows.column)}-three",
-            lambda: _three_numbers(rows, settings, honest_r2.mean).to_dict(),
+            lambda: _three_numbers(rows, settings).to_dict(),
         )
-        tick(20, f"{name}: the published protocol, also on shuffled targets")
+        tick(30, f"{name}: the published protocol, also on shuffled targets")
 
     tick(0, f"{name}: coverage of the intervals")
     measured = stages.value(
@@ -143,10 +143,10 @@ def validate(
         "verdict": {"skill": judged.skill, "sentence": judged.sentence},
         "protocol_gap": protocol_gap(scored, rows),
         "three_numbers": check,
-        "interval": interval_part(predictor, rows, settings.level, measured),
+        "interval": interval_part(predictor, rows, settings.level, measured, _n_parts(rows)),
         "held_out": held_out_part(measured, honest, rows),
     }
-    return Validated(results, predictor)
+    return Validated(results, predictor, has_intervals(rows, settings.level))
 
 
 def _cross_validated(
@@ -188,31 +188,21 @@ def _fitted(model: TableRegressor, rows: TargetRows) -> TableRegressor:
     return fitted
 
 
-def _three_numbers(rows: TargetRows, settings: StudySettings, honest_r2: float) -> ThreeNumbers:
-    n = len(rows.y)
-    amount = max(100, _PAPER_ROWS // (n * (n - 1)) * 100)
-    per_pair = 2 * amount // 100
-    sampler = SmoteReg(
-        n_combination=2,
-        amount=amount,
-        k_neighbors=1,
-        max_combinations=max(1, _PAPER_ROWS // per_pair),
-        random_state=settings.seed,
-    )
-    network = DenseRegressor(
-        n_members=1,
-        n_steps=2_000,
-        weight_decay=0.0,
-        device=settings.device,
-        random_state=settings.seed,
-    )
+def _three_numbers(rows: TargetRows, settings: StudySettings) -> ThreeNumbers:
+    """Return the published protocol's claims beside the honest score of the same network."""
     X = np.asarray(TableEncoder().fit_transform(rows.X), dtype=float)
+    sampler = published_sampler(len(rows.y), settings.seed)
+    network = published_network(settings.seed, device=settings.device)
+    inside_the_fold = TableRegressor(AugmentedRegressor(sampler, network), log_targets="never")
+    honest = cross_validate(
+        {"network": inside_the_fold}, rows.X, rows.y, rows.honest.first_repeat()
+    )
     return three_number_check(
         X,
         rows.y,
         sampler=sampler,
         network=network,
-        honest_r2=honest_r2,
+        honest_r2=honest.scores("network")["r2"].mean,
         random_state=settings.seed,
     )
 
@@ -221,15 +211,20 @@ def _held_out_intervals(
     model: TableRegressor, rows: TargetRows, settings: StudySettings
 ) -> dict[str, list[float] | None]:
     """Return an interval for each row from models and residuals that never saw its fifth."""
-    fold = rows.honest.fold_of_row[0]
-    fold = fold * min(_COVERAGE_FOLDS, rows.honest.n_folds) // rows.honest.n_folds
-    if len(np.unique(fold)) >= 3:
+    n_parts = _n_parts(rows)
+    fold = rows.honest.fold_of_row[0] * n_parts // rows.honest.n_folds
+    if n_parts >= 3 and has_intervals(rows, settings.level):
         lower, upper = held_out_cv_plus(
             model, rows.X, rows.y, fold, settings.level, n_jobs=settings.jobs
         )
         if np.isfinite(lower).all() and np.isfinite(upper).all():
             return {"lower": lower.tolist(), "upper": upper.tolist()}
     return {"lower": None, "upper": None}
+
+
+def _n_parts(rows: TargetRows) -> int:
+    """Return in how many parts rows are set aside to measure coverage: whole folds make a part."""
+    return min(_COVERAGE_FOLDS, rows.honest.n_folds)
 
 
 def _merged(parts: list[CrossValidation]) -> CrossValidation:

@@ -67,33 +67,50 @@ def gap_sentence(
 def interval_sentence(
     level: float,
     coverage: float | None,
-    n_rows: int,
     mean_width: float | None,
     unit: str | None,
-    too_few: bool,
+    n_parts: int,
     needed: int,
-    whole_groups: bool,
+    counted: tuple[int, str],
 ) -> str:
-    """Return how wide the intervals are and how often they held."""
+    """Return how wide the intervals are and how often they held.
+
+    Parameters
+    ----------
+    level : float
+        Nominal coverage.
+    coverage : float or None
+        Share of rows inside intervals that were made without them.
+    mean_width : float or None
+        Mean width in the target's unit; None where there is no interval.
+    unit : str or None
+    n_parts : int
+        Number of parts in which the rows were set aside to measure coverage.
+    needed : int
+        Least number of rows (groups, settings) for an interval.
+    counted : (int, str)
+        How many there are, and what they are called.
+    """
     nominal = f"{level * 100:.0f} %"
-    if too_few:
+    number_of, kind = counted
+    if mean_width is None:
         return (
-            f"Too few rows for a {nominal} interval: {needed} are needed, {n_rows} are there. "
+            f"Too few {kind} for a {nominal} interval: {needed} are needed, {number_of} are there. "
             "No interval is printed, because an honest one would be infinite."
         )
-    if mean_width is None:
-        return f"No {nominal} interval could be computed."
-    of_new = "a new group" if whole_groups else "a new row like these"
     text = f"The {nominal} intervals are ±{with_unit(mean_width / 2, unit)} wide on average"
     if coverage is None:
-        text += "; there are too few rows to measure how often they hold."
+        text += f"; there are too few {kind} to measure how often they hold."
     else:
         text += (
-            f"; made without a fifth of the {n_rows} rows at a time, they held "
-            f"{coverage * 100:.0f} % of the rows set aside."
+            f". Made {n_parts} times, each without a {_PART.get(n_parts, 'part')} of the rows, "
+            f"they held {coverage * 100:.0f} % of the rows left out."
         )
-    return f"{text} They are meant for {of_new}, not for settings far from all data."
+    new = "a new group" if kind == "groups" else "a new row like these"
+    return f"{text} They are meant for {new}, not for settings far from all data."
 
+
+_PART = {3: "third", 4: "quarter", 5: "fifth"}
 
 NO_SKILL = "The model shows no skill, so this describes the model and not the material."
 

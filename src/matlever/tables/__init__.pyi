@@ -6,12 +6,11 @@ from .examples import example_names as example_names
 from .examples import load_example as load_example
 from .gaussian_process import GaussianProcessMAP as GaussianProcessMAP
 from .models import candidate_regressors as candidate_regressors
-from .models import default_regressor as default_regressor
-from .models import restore as restore
 from .network import DenseRegressor as DenseRegressor
 from .new_rows import read_rows as read_rows
 from .read import read_table as read_table
 from .read import table_from_frame as table_from_frame
+from .restore import restore as restore
 from .simulate import NanorodLaw as NanorodLaw
 from .simulate import simulate_nanorods as simulate_nanorods
 from .small_table import SmallTableRegressor as SmallTableRegressor

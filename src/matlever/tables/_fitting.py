@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
 from matlever.exceptions import ModelFileError
@@ -16,17 +17,19 @@ from matlever.storage import State
 
 __all__ = [
     "Float",
-    "Task",
     "check_rows",
     "check_training",
     "column_scale",
     "fitted_config",
+    "integer_seed",
     "rebuild",
+    "seed_of_parts",
     "shaped",
+    "truth",
+    "whole_number",
 ]
 
 Float = NDArray[np.float64]
-Task = tuple[Any, Any]
 _E = TypeVar("_E", bound=BaseEstimator)
 
 
@@ -64,7 +67,8 @@ def check_rows(estimator: BaseEstimator, X: ArrayLike) -> Float:
 def column_scale(values: Float) -> tuple[Float, Float]:
     """Return mean and standard deviation of each column, 1 where the column is constant."""
     columns = np.ascontiguousarray(values.T)  # sums then do not depend on the neighbours
-    mean = columns.mean(axis=1)
+    constant = (columns == columns[:, :1]).all(axis=1)
+    mean = np.where(constant, columns[:, 0], columns.mean(axis=1))  # exact where it is known
     away = columns - mean[:, None]
     largest = np.abs(away).max(axis=1)
     # Divided by the largest first: squares of tiny or huge numbers leave the range of floats.
@@ -78,12 +82,29 @@ def shaped(estimator: BaseEstimator, values: Float) -> Float:
     return values[:, 0] if estimator.single_target_ else values
 
 
+def integer_seed(random_state: Any) -> int:
+    """Return an integer given as `random_state` itself, else one drawn from what it stands for."""
+    if isinstance(random_state, numbers.Integral):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def seed_of_parts(random_state: Any) -> int | None:
+    """Return the seed of all parts of an estimator: an integer, or None where none was given.
+
+    Parts that shared a generator object would depend on the order in which they are fitted, which
+    differs between one fit and a batch.
+    """
+    return None if random_state is None else integer_seed(random_state)
+
+
 def fitted_config(estimator: BaseEstimator, **fitted: Any) -> dict[str, Any]:
     """Return constructor parameters and fitted values of `estimator` as JSON values.
 
-    A generator object given as `random_state` cannot be written and is stored as None.
+    A generator object given as `random_state` cannot be written and is stored as None, as are
+    parameters that are estimators.
     """
-    params: dict[str, bool | str | int | float | None] = {}
+    params: dict[str, bool | str | int | float | list[int] | None] = {}
     for name, value in estimator.get_params(deep=False).items():
         if isinstance(value, (bool, str)) or value is None:
             params[name] = value
@@ -91,6 +112,8 @@ def fitted_config(estimator: BaseEstimator, **fitted: Any) -> dict[str, Any]:
             params[name] = int(value)
         elif isinstance(value, numbers.Real):
             params[name] = float(value)
+        elif isinstance(value, (tuple, list)):
+            params[name] = [int(number) for number in value]
         else:
             params[name] = None
     names = getattr(estimator, "feature_names_in_", None)
@@ -116,7 +139,11 @@ def rebuild(cls: type[_E], state: State) -> _E:
     known = cls._get_param_names()
     if not isinstance(params, Mapping) or not set(params) <= set(known):
         raise ModelFileError(f"{state.kind}: 'params' must name parameters among {sorted(known)}.")
-    estimator: _E = cls(**params)
+    for name, value in params.items():
+        if isinstance(value, bool) and "boolean" not in cls._parameter_constraints[name]:
+            raise ModelFileError(f"{state.kind}: {name!r} is {value!r}, which is no such value.")
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in params.items()}
+    estimator: _E = cls(**values)
     try:
         estimator._validate_params()
     except (ValueError, TypeError) as error:

@@ -36,7 +36,8 @@ def rows_of_trees(block: NDArray[np.int64], n_trees: int) -> list[NDArray[np.int
 def leave_out_error(forest: Forest, plot: Plot, block: NDArray[np.int64]) -> float:
     """Return the mean squared error on rows that the trees asked have not seen.
 
-    Only the trees grown without a row's block may predict it, one in `n_blocks`. The average over
+    Only the trees grown without a row's block may predict it, one in `n_blocks`; there must not be
+    more blocks than trees. The average over
     so few varies more than that over all; that part of the error, known from the variance between
     trees, is taken off.
     """
@@ -48,8 +49,6 @@ def leave_out_error(forest: Forest, plot: Plot, block: NDArray[np.int64]) -> flo
     for b in range(n_blocks):
         own = values[np.ix_(block == b, np.arange(b, forest.n_trees, n_blocks))]
         n_own = own.shape[1]
-        if not n_own:  # fewer trees than blocks
-            own, n_own = values[block == b], forest.n_trees
         errors[block == b] = (plot.y[block == b] - own.mean(axis=1)) ** 2
         if n_own > 1:
             excess = 1 / n_own - 1 / forest.n_trees

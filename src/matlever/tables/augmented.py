@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin, clone
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils._param_validation import HasMethods
+from sklearn.utils.validation import check_is_fitted
 
 from matlever.exceptions import ModelFileError
 from matlever.storage import State
+from matlever.tables._fitting import (
+    Float,
+    check_rows,
+    check_training,
+    fitted_config,
+    rebuild,
+    seed_of_parts,
+    truth,
+    whole_number,
+)
 from matlever.tables.network import DenseRegressor
+from matlever.tables.restore import restore_regressor
 from matlever.tables.smote_reg import SmoteReg
 from matlever.tables.taught import TaughtAugmentation
+from matlever.validation import Task
 
 __all__ = ["AugmentedRegressor"]
 
@@ -53,6 +66,12 @@ class AugmentedRegressor(RegressorMixin, BaseEstimator):
     3.0
     """
 
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "sampler": [HasMethods(["fit_resample"]), None],
+        "regressor": [HasMethods(["fit", "predict"]), None],
+        "random_state": ["random_state"],
+    }
+
     def __init__(
         self, sampler: Any = None, regressor: Any = None, random_state: Any = None
     ) -> None:
@@ -82,14 +101,14 @@ class AugmentedRegressor(RegressorMixin, BaseEstimator):
         self : AugmentedRegressor
             Itself.
         """
-        x, targets = self._validate(X, y)
+        x, targets = self._checked(X, y)
         sampler, regressor = self._parts()
         more_x, more_y = sampler.fit_resample(x, targets)
         self.regressor_ = regressor.fit(more_x, more_y)
         self.n_augmented_ = len(more_x)
         return self
 
-    def fit_batch(self, tasks: Sequence[tuple[Any, Any]]) -> list[Self]:
+    def fit_batch(self, tasks: Sequence[Task]) -> list[Self]:
         """Fit one clone for each task; teachers and networks of all tasks learn at once.
 
         Parameters
@@ -103,8 +122,8 @@ class AugmentedRegressor(RegressorMixin, BaseEstimator):
             What ``clone(self).fit(X, y)`` gives for each task, up to rounding.
         """
         models = [clone(self) for _ in tasks]
-        data = [m._validate(X, y) for m, (X, y) in zip(models, tasks, strict=True)]
-        sampler, regressor = self._parts()
+        data = [m._checked(X, y) for m, (X, y) in zip(models, tasks, strict=True)]
+        sampler, regressor = clone(self)._parts()  # a generator given as seed is not advanced
         if hasattr(sampler, "resample_batch"):
             augmented = sampler.resample_batch(data)
         else:
@@ -117,19 +136,20 @@ class AugmentedRegressor(RegressorMixin, BaseEstimator):
             model.regressor_, model.n_augmented_ = one, len(x)
         return models
 
-    def _validate(self, X: Any, y: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        x, targets = validate_data(
-            self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, ensure_min_samples=2
-        )
-        return x, np.asarray(targets, dtype=np.float64)
+    def _checked(self, X: Any, y: Any) -> tuple[Float, Float]:
+        """Return checked inputs, and targets in the shape they were given in."""
+        x, targets = check_training(self, X, y)
+        self.n_targets_ = targets.shape[1]
+        return x, targets[:, 0] if self.single_target_ else targets
 
     def _parts(self) -> tuple[Any, Any]:
         """Return sampler and regressor to fit, seeded."""
+        seed = seed_of_parts(self.random_state)
         parts = []
         for part, default in ((self.sampler, SmoteReg), (self.regressor, DenseRegressor)):
             fresh = default() if part is None else clone(part)
             if fresh.get_params().get("random_state", 0) is None:
-                fresh.set_params(random_state=self.random_state)
+                fresh.set_params(random_state=seed)
             parts.append(fresh)
         return parts[0], parts[1]
 
@@ -172,9 +192,9 @@ class AugmentedRegressor(RegressorMixin, BaseEstimator):
         """
         return np.asarray(self.regressor_.gradient(self._inputs(X)))
 
-    def _inputs(self, X: Any) -> NDArray[np.float64]:
+    def _inputs(self, X: Any) -> Float:
         check_is_fitted(self)
-        return np.asarray(validate_data(self, X, dtype=np.float64, reset=False))
+        return check_rows(self, X)
 
     def to_state(self) -> State:
         """Return everything needed to rebuild the fitted regressor.
@@ -183,23 +203,22 @@ class AugmentedRegressor(RegressorMixin, BaseEstimator):
         needed to fit, not to predict.
         """
         check_is_fitted(self)
-        sampler, _ = self._parts()
-        config: dict[str, Any] = {
-            "random_state": _seed_or_none(self.random_state),
-            "n_augmented_": self.n_augmented_,
-            "n_features_in_": self.n_features_in_,
-            "sampler": None,
-        }
-        if self.sampler is not None and type(sampler).__name__ in _SAMPLERS:
-            params = {
-                k: v for k, v in self.sampler.get_params(deep=False).items() if k != "teacher"
-            }
-            params["random_state"] = _seed_or_none(params["random_state"])
-            config["sampler"] = {"kind": type(sampler).__name__, "params": params}
-        if hasattr(self, "feature_names_in_"):
-            config["feature_names_in_"] = [str(name) for name in self.feature_names_in_]
+        sampler = None
+        if type(self.sampler).__name__ in _SAMPLERS:
+            params = self.sampler.get_params(deep=False)
+            params.pop("teacher", None)
+            is_seed = isinstance(params["random_state"], (int, np.integer))
+            params["random_state"] = int(params["random_state"]) if is_seed else None
+            sampler = {"kind": type(self.sampler).__name__, "params": params}
+        config = fitted_config(
+            self,
+            n_augmented=self.n_augmented_,
+            n_targets=self.n_targets_,
+            single_target=self.single_target_,
+            sampler=sampler,
+        )
         state: State = self.regressor_.to_state()
-        return State(kind=type(self).__name__, config=config, parts={"regressor": state})
+        return State(kind="AugmentedRegressor", config=config, parts={"regressor": state})
 
     @classmethod
     def from_state(cls, state: State) -> Self:
@@ -210,46 +229,35 @@ class AugmentedRegressor(RegressorMixin, BaseEstimator):
         ModelFileError
             If a value or part is missing or does not fit the others.
         """
-        from matlever.tables.models import restore  # imports this module
-
-        sampler = state.get("sampler")
-        if sampler is not None:
-            sampler = _restore_sampler(sampler)
-        for name in ("n_augmented_", "n_features_in_"):
-            if not isinstance(state.get(name), int):
-                raise ModelFileError(
-                    f"{state.kind}: {name}={state.get(name)!r} is no whole number."
-                )
-        regressor: Any = restore(state.part("regressor"))
-        model = cls(sampler, clone(regressor), state.get("random_state"))
-        model.regressor_ = regressor
-        model.n_augmented_ = state.get("n_augmented_")
-        model.n_features_in_ = state.get("n_features_in_")
-        if model.n_features_in_ != regressor.n_features_in_:
-            raise ModelFileError(
-                f"{state.kind}: {model.n_features_in_} inputs are announced, its regressor has "
-                f"{regressor.n_features_in_}."
-            )
-        if "feature_names_in_" in state.config:
-            names = np.asarray(state.get("feature_names_in_"), dtype=object)
-            if names.shape != (model.n_features_in_,):
-                raise ModelFileError(
-                    f"{state.kind}: {model.n_features_in_} input names are expected."
-                )
-            model.feature_names_in_ = names
+        model = rebuild(cls, state)
+        model.n_augmented_ = whole_number(state, "n_augmented", least=1)
+        model.n_targets_ = whole_number(state, "n_targets", least=1)
+        model.single_target_ = truth(state, "single_target")
+        if model.single_target_ and model.n_targets_ != 1:
+            raise ModelFileError(f"{state.kind}: a single target with {model.n_targets_} targets.")
+        model.sampler = _restore_sampler(state.get("sampler"))
+        model.regressor_ = restore_regressor(
+            state.part("regressor"),
+            model.n_features_in_,
+            () if model.single_target_ else (model.n_targets_,),
+        )
+        model.regressor = clone(model.regressor_)
         return model
 
 
-def _seed_or_none(random_state: Any) -> int | None:
-    return int(random_state) if isinstance(random_state, (int, np.integer)) else None
-
-
 def _restore_sampler(config: Any) -> Any:
-    """Rebuild a sampler from its kind and parameters."""
-    if not isinstance(config, dict) or config.get("kind") not in _SAMPLERS:
+    """Rebuild a sampler from its kind and parameters, all of them numbers."""
+    if config is None:
+        return None
+    kind = config.get("kind") if isinstance(config, dict) else None
+    if not isinstance(kind, str) or kind not in _SAMPLERS:
         raise ModelFileError("AugmentedRegressor: its sampler is of an unknown kind.")
-    kind = _SAMPLERS[config["kind"]]
     params = config.get("params")
-    if not isinstance(params, dict) or not set(params) <= set(kind._get_param_names()):
-        raise ModelFileError(f"AugmentedRegressor: unknown parameters of {config['kind']}.")
-    return kind(**params)
+    if not isinstance(params, dict) or not set(params) <= set(_SAMPLERS[kind]._get_param_names()):
+        raise ModelFileError(f"AugmentedRegressor: unknown parameters of {kind}.")
+    seed = params.get("random_state")
+    if isinstance(seed, (bool, float)) or not all(
+        value is None or isinstance(value, (int, float)) for value in params.values()
+    ):
+        raise ModelFileError(f"AugmentedRegressor: the parameters of {kind} must be numbers.")
+    return _SAMPLERS[kind](**params)

@@ -23,14 +23,18 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     """Numbers stay, missing ones become the training median; categories become indicator columns.
 
     A category has one column per level seen in `fit`. A level not seen then, or a missing one, is
-    zero in all of them. Columns keep their order.
+    zero in all of them. A number without a value in any training row, as some folds of a sparse
+    column have it, is zero in every row, new ones included: nothing is known about its effect.
+    Columns keep their order.
 
     Attributes
     ----------
     levels_ : dict of int to tuple of str
         Levels of each categorical column, by position, sorted.
     median_, lower_, upper_ : ndarray of shape (n_features,)
-        Of the training values; zero for categorical columns.
+        Of the training values; zero for categorical and empty columns.
+    empty_ : ndarray of shape (n_features,), bool
+        Numeric columns without a value in the training rows.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
 
@@ -65,31 +69,25 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         Raises
         ------
         DataError
-            If a numeric column has no value at all, or one that is not finite.
+            If a value is not finite, or no column has a value at all.
         """
         columns = self._columns(X, reset=True)
         n = len(columns)
         self.levels_: dict[int, tuple[str, ...]] = {}
         self.median_, self.lower_, self.upper_ = np.zeros(n), np.zeros(n), np.zeros(n)
-        faults = []
+        self.empty_ = np.zeros(n, dtype=bool)
         for j, values in enumerate(columns):
             if values.dtype == object:
                 self.levels_[j] = tuple(sorted({v for v in values if v is not None}))
                 continue
             known = values[~np.isnan(values)]
             if not len(known):
-                faults.append(
-                    Fault(
-                        f"input {self._names()[j]!r} has no value",
-                        "Leave it out, or give at least one value.",
-                    )
-                )
+                self.empty_[j] = True
                 continue
             self.median_[j] = np.median(known)
             self.lower_[j], self.upper_[j] = known.min(), known.max()
-        if faults:
-            raise DataError(faults)
-        if not len(self.get_feature_names_out()):
+        numeric = len(columns) - len(self.levels_)
+        if not any(self.levels_.values()) and self.empty_.sum() == numeric:
             raise DataError("No input has a value or a level: there is nothing to learn from.")
         return self
 
@@ -101,6 +99,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             if j in self.levels_:
                 levels = np.array(self.levels_[j], dtype=object)
                 parts.append((values[:, None] == levels).astype(np.float64))
+            elif self.empty_[j]:
+                parts.append(np.zeros((len(values), 1)))
             else:
                 parts.append(np.where(np.isnan(values), self.median_[j], values)[:, None])
         return np.hstack(parts)
@@ -111,7 +111,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         Returns
         -------
         outside : ndarray of shape (n_samples, n_features), bool
-            By input column, not by encoded column. Missing values are not outside.
+            By input column, not by encoded column. Missing values are not outside; a value in a
+            column that was empty in `fit` is.
         """
         check_is_fitted(self)
         parts = []
@@ -120,7 +121,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
                 known = {None, *self.levels_[j]}
                 parts.append(np.array([value not in known for value in values], dtype=bool))
             else:
-                parts.append((values < self.lower_[j]) | (values > self.upper_[j]))
+                beyond = (values < self.lower_[j]) | (values > self.upper_[j])
+                parts.append(~np.isnan(values) if self.empty_[j] else beyond)
         return np.stack(parts, axis=1)
 
     def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[Any]:
@@ -134,14 +136,6 @@ class TableEncoder(TransformerMixin, BaseEstimator):
                 names.append(name)
         return np.array(names, dtype=object)
 
-    def source_columns(self) -> NDArray[np.int64]:
-        """Return the input column each column of :meth:`transform` came from."""
-        check_is_fitted(self)
-        widths = [
-            len(self.levels_[j]) if j in self.levels_ else 1 for j in range(self.n_features_in_)
-        ]
-        return np.repeat(np.arange(self.n_features_in_), widths)
-
     def to_state(self) -> State:
         """Return the fitted encoder as plain data."""
         check_is_fitted(self)
@@ -149,7 +143,12 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         return State(
             kind="TableEncoder",
             config=fitted_config(self, levels=levels),
-            arrays={"median": self.median_, "lower": self.lower_, "upper": self.upper_},
+            arrays={
+                "median": self.median_,
+                "lower": self.lower_,
+                "upper": self.upper_,
+                "empty": self.empty_,
+            },
         )
 
     @classmethod
@@ -157,12 +156,17 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         """Rebuild a fitted encoder."""
         model = rebuild(cls, state)
         n = model.n_features_in_
+        # Arrays first: without them a huge number of inputs would be believed.
+        for name in ("median", "lower", "upper"):
+            setattr(model, f"{name}_", state.array(name, (n,), np.float64))
+        model.empty_ = state.array("empty", (n,), np.bool_)
         levels = state.get("levels")
         if not isinstance(levels, Mapping):
             raise ModelFileError(f"{state.kind}: 'levels' must map columns to lists of names.")
         model.levels_ = {}
+        positions = {str(j): j for j in range(n)}
         for key, values in levels.items():
-            position = {str(j): j for j in range(n)}.get(key)
+            position = positions.get(key)
             if (
                 position is None
                 or not isinstance(values, list)
@@ -171,8 +175,6 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             ):
                 raise ModelFileError(f"{state.kind}: the levels of column {key!r} cannot be used.")
             model.levels_[position] = tuple(values)
-        for name in ("median", "lower", "upper"):
-            setattr(model, f"{name}_", state.array(name, (n,), np.float64))
         if not len(model.get_feature_names_out()):
             raise ModelFileError(f"{state.kind}: the encoder has no column.")
         return model

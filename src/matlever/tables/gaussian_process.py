@@ -18,7 +18,6 @@ from matlever.exceptions import ModelFileError
 from matlever.storage import State
 from matlever.tables._fitting import (
     Float,
-    Task,
     check_rows,
     check_training,
     column_scale,
@@ -29,6 +28,7 @@ from matlever.tables._fitting import (
     whole_number,
 )
 from matlever.tables._gp_map import NOISE_FLOOR, Prior, fit_map
+from matlever.validation import Task
 
 __all__ = ["GaussianProcessMAP"]
 
@@ -196,16 +196,6 @@ class GaussianProcessMAP(RegressorMixin, BaseEstimator):
             return mean
         return mean, shaped(self, self.y_scale_ * std)
 
-    def loo(self) -> Float:
-        """Return the leave-one-out predictions of the training rows at the fitted hyper-parameters.
-
-        Returns
-        -------
-        mean : ndarray of shape (n_samples,) or (n_samples, n_targets)
-            Rasmussen & Williams, equation 5.12; nothing is fitted again.
-        """
-        return self.leave_blocks_out(np.arange(len(self.X_train_)))
-
     def leave_blocks_out(self, blocks: ArrayLike) -> Float:
         """Return predictions of the training rows, each without the rows of its block.
 
@@ -218,7 +208,7 @@ class GaussianProcessMAP(RegressorMixin, BaseEstimator):
         -------
         mean : ndarray of shape (n_samples,) or (n_samples, n_targets)
             Closed form at the fitted hyper-parameters: the residuals of block b are
-            ``(K^-1)_bb^-1 alpha_b``.
+            ``(K^-1)_bb^-1 alpha_b`` (single rows: Rasmussen & Williams, equation 5.12).
         """
         check_is_fitted(self)
         labels = np.unique(np.asarray(blocks), return_inverse=True)[1]
@@ -382,7 +372,7 @@ def _squared_distance(A: Float, B: Float) -> Float:
     return np.maximum(square, 0.0, out=square)
 
 
-def _fit_together(models: Sequence[GaussianProcessMAP], tasks: Sequence[Task]) -> None:
+def _fit_together(models: Sequence[GaussianProcessMAP], tasks: Sequence[tuple[Any, Any]]) -> None:
     """Fit each model to its task, searching for all hyper-parameters of equal length at once."""
     prepared = []
     by_width: dict[int, list[int]] = {}

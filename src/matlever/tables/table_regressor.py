@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin, clone
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
@@ -21,9 +20,11 @@ from sklearn.utils.validation import (
 
 from matlever.exceptions import ModelFileError, SettingsError
 from matlever.storage import State
-from matlever.tables._fitting import Float, Task, fitted_config, rebuild, truth
+from matlever.tables._fitting import Float, fitted_config, rebuild, seed_of_parts, truth
 from matlever.tables.encoder import TableEncoder
+from matlever.tables.restore import restore_regressor
 from matlever.tables.small_table import SmallTableRegressor
+from matlever.validation import Task
 
 __all__ = ["TableRegressor", "is_better_on_log_scale"]
 
@@ -227,8 +228,6 @@ class TableRegressor(RegressorMixin, BaseEstimator):
     @classmethod
     def from_state(cls, state: State) -> Self:
         """Rebuild a fitted estimator; its predictions are bitwise those of the original."""
-        from matlever.tables.models import restore
-
         model = rebuild(cls, state)
         model.single_target_ = truth(state, "single_target")
         log_scale = state.get("log_scale")
@@ -240,21 +239,14 @@ class TableRegressor(RegressorMixin, BaseEstimator):
         ):
             raise ModelFileError(f"{state.kind}: 'log_scale' must hold true or false per target.")
         model.log_targets_ = np.array(log_scale)
-        model.encoder_ = restore(state.part("encoder"))
-        model.regressor_ = restore(state.part("regressor"))
-        if not isinstance(model.encoder_, TableEncoder):
-            raise ModelFileError(f"{state.kind}: the part 'encoder' is not a TableEncoder.")
-        if not hasattr(model.regressor_, "predict"):
-            raise ModelFileError(f"{state.kind}: the part 'regressor' cannot predict.")
-        width = len(model.encoder_.get_feature_names_out())
-        if (
-            model.encoder_.n_features_in_ != model.n_features_in_
-            or model.regressor_.n_features_in_ != width
-        ):
-            raise ModelFileError(f"{state.kind}: encoder and regressor do not fit together.")
-        shape = np.shape(model.regressor_.predict(np.zeros((1, width))))
-        if shape != ((1,) if model.single_target_ else (1, len(log_scale))):
-            raise ModelFileError(f"{state.kind}: the regressor predicts another number of targets.")
+        model.encoder_ = TableEncoder.from_state(state.part("encoder"))
+        if model.encoder_.n_features_in_ != model.n_features_in_:
+            raise ModelFileError(f"{state.kind}: its encoder has another number of inputs.")
+        model.regressor_ = restore_regressor(
+            state.part("regressor"),
+            len(model.encoder_.get_feature_names_out()),
+            () if model.single_target_ else (len(log_scale),),
+        )
         model.regressor = clone(model.regressor_)
         return model
 
@@ -297,10 +289,7 @@ class TableRegressor(RegressorMixin, BaseEstimator):
         regressor = SmallTableRegressor() if self.regressor is None else clone(self.regressor)
         params = regressor.get_params(deep=False)
         if "random_state" in params and params["random_state"] is None:
-            seed = self.random_state
-            if isinstance(seed, np.random.RandomState):
-                seed = int(check_random_state(seed).randint(2**31 - 1))
-            regressor.set_params(random_state=seed)
+            regressor.set_params(random_state=seed_of_parts(self.random_state))
         return regressor
 
     def _encode(self, X: ArrayLike | pd.DataFrame) -> Float:

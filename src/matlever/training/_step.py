@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from matlever.training import _kernels
+from matlever.training._kernels import AdamState
+
 __all__ = ["TrainingStep"]
 
 _REGISTER = 64  # floats; a multiple of all vector lengths
-_BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8  # Kingma & Ba (2015), the values torch uses too
-
-# torch.optim.Adam(fused=True) ends in this function; the class around it takes as long as the
-# update itself at this size. Where a torch version lacks it, the same update is made in five calls.
-_fused_adam = getattr(torch, "_fused_adam_", None)
 
 
 class TrainingStep:
@@ -29,6 +26,10 @@ class TrainingStep:
         Rows per mini-batch.
     learning_rate, weight_decay : float
         See :class:`~matlever.training.TrainingSettings`.
+    least_members : int, default=1
+        With 2, a single member is computed twice over. Batched products of one member take another
+        way through the library than those of several, with another rounding; computed twice it
+        learns the same bits as among others.
 
     Attributes
     ----------
@@ -36,8 +37,8 @@ class TrainingStep:
         Current weights, views of `flat`.
     gradients : list of Tensors of shape (n_members, n_in + 1, n_out)
         Gradients of the last step.
-    flat, moment_1, moment_2 : Tensors of shape (n_parameters,)
-        All weights, and Adam's running means of the gradient and of its square.
+    flat : Tensor of shape (n_parameters,)
+        All weights.
     n_steps : int
         Steps taken so far.
 
@@ -58,28 +59,30 @@ class TrainingStep:
         batch_size: int,
         learning_rate: float,
         weight_decay: float = 0.0,
+        least_members: int = 1,
     ) -> None:
-        first = layers[0]
-        members, self.batch_size = first.shape[0], batch_size
+        self.n_members, self.batch_size = layers[0].shape[0], batch_size
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.least_members = least_members
+        layers = [_filled(layer.detach(), least_members) for layer in layers]
+        first = layers[0]
+        members = first.shape[0]
         sizes = [layer.numel() for layer in layers]
         # Filled up to whole vector registers, so that no weight falls to the remainder loop, whose
         # rounding differs: a member then learns the same bits whatever it is stacked with.
         filling = first.new_zeros(-sum(sizes) % _REGISTER)
-        self.flat = torch.cat([*(layer.detach().reshape(-1) for layer in layers), filling])
-        self.moment_1 = torch.zeros_like(self.flat)
-        self.moment_2 = torch.zeros_like(self.flat)
+        self.flat = torch.cat([*(layer.reshape(-1) for layer in layers), filling])
+        self._adam = AdamState.of(self.flat)
         self.n_steps = 0
-        self._flat_gradient = torch.zeros_like(self.flat)
-        self._scratch = torch.zeros_like(self.flat)
-        self._step_tensor = torch.zeros((), device=self.flat.device)
-        shapes = [layer.shape for layer in layers]
-        self.layers = self._views(self.flat, sizes, shapes)
-        self.gradients = self._views(self._flat_gradient, sizes, shapes)
+        self._sizes, self._shapes = sizes, [layer.shape for layer in layers]
+        all_layers = self._views(self.flat)
+        self._gradients = self._views(self._adam.gradient)
+        self.layers = [layer[: self.n_members] for layer in all_layers]
+        self.gradients = [gradient[: self.n_members] for gradient in self._gradients]
         self._decay: Tensor | None = None
         if weight_decay > 0:
             self._decay = torch.full_like(self.flat, 1.0 - learning_rate * weight_decay)
-            for view in self._views(self._decay, sizes, shapes):
+            for view in self._views(self._decay):
                 view[:, -1] = 1.0
 
         def buffer(n_rows: int) -> Tensor:
@@ -91,13 +94,12 @@ class TrainingStep:
         self._units = [a[:, :-1] for a in self._active]
         self._delta = [buffer(width) for width in hidden]
         self._output = buffer(layers[-1].shape[2])
-        self._layers_t = [layer.transpose(1, 2) for layer in self.layers]
-        self._weights = [layer[:, :-1] for layer in self.layers]
+        self._layers_t = [layer.transpose(1, 2) for layer in all_layers]
+        self._weights = [layer[:, :-1] for layer in all_layers]
 
-    @staticmethod
-    def _views(flat: Tensor, sizes: list[int], shapes: list[torch.Size]) -> list[Tensor]:
-        pieces = torch.split(flat[: sum(sizes)], sizes)
-        return [piece.view(shape) for piece, shape in zip(pieces, shapes, strict=True)]
+    def _views(self, flat: Tensor) -> list[Tensor]:
+        pieces = torch.split(flat[: sum(self._sizes)], self._sizes)
+        return [piece.view(shape) for piece, shape in zip(pieces, self._shapes, strict=True)]
 
     def compute_gradients(self, x: Tensor, y: Tensor, scale: Tensor | float) -> None:
         """Fill `gradients` with those of one mini-batch.
@@ -112,7 +114,9 @@ class TrainingStep:
             Derivative of the loss by half the squared error of a row: 2 / (rows x outputs), 0 for
             a padded row.
         """
-        layers_t, gradients = self._layers_t, self.gradients
+        if self.n_members == 1:
+            x, y = _filled(x, self.least_members), _filled(y, self.least_members)
+        layers_t, gradients = self._layers_t, self._gradients
         units, delta = self._units, self._delta
         below = x
         for position, hidden in enumerate(self._active):
@@ -131,8 +135,7 @@ class TrainingStep:
                 torch.mul(weight, above, out=down)
             else:
                 torch.bmm(weight, above, out=down)
-            # down where the unit was active, else 0, in one pass
-            torch.ops.aten.threshold_backward.grad_input(down, units[position], 0, grad_input=down)
+            _kernels.mask_inactive(down, units[position])
             above = down
         torch.bmm(x, above.transpose(1, 2), out=gradients[0])
 
@@ -141,35 +144,7 @@ class TrainingStep:
         self.n_steps += 1
         if self._decay is not None:
             self.flat.mul_(self._decay)
-        if _fused_adam is None:  # pragma: no cover - depends on the torch version
-            self._update_plainly()
-            return
-        self._step_tensor.fill_(self.n_steps)
-        _fused_adam(
-            [self.flat],
-            [self._flat_gradient],
-            [self.moment_1],
-            [self.moment_2],
-            [],
-            [self._step_tensor],
-            lr=self.learning_rate,
-            beta1=_BETA_1,
-            beta2=_BETA_2,
-            weight_decay=0.0,
-            eps=_EPSILON,
-            amsgrad=False,
-            maximize=False,
-        )
-
-    def _update_plainly(self) -> None:
-        gradient, scratch = self._flat_gradient, self._scratch
-        self.moment_1.lerp_(gradient, 1.0 - _BETA_1)
-        self.moment_2.mul_(_BETA_2).addcmul_(gradient, gradient, value=1.0 - _BETA_2)
-        torch.sqrt(self.moment_2, out=scratch)
-        correction_1 = 1.0 - _BETA_1**self.n_steps
-        correction_2 = math.sqrt(1.0 - _BETA_2**self.n_steps)
-        scratch.div_(correction_2).add_(_EPSILON)
-        self.flat.addcdiv_(self.moment_1, scratch, value=-self.learning_rate / correction_1)
+        _kernels.adam_step(self._adam, self.n_steps, self.learning_rate)
 
     def keep(self, members: Tensor) -> TrainingStep:
         """Return a step for some of the members only, their moments kept.
@@ -184,13 +159,14 @@ class TrainingStep:
             self.batch_size,
             self.learning_rate,
             self.weight_decay,
+            self.least_members,
         )
-        shapes = [layer.shape for layer in self.layers]
-        sizes = [layer.numel() for layer in self.layers]
-        for old, new in ((self.moment_1, kept.moment_1), (self.moment_2, kept.moment_2)):
-            views = self._views(old, sizes, shapes)
-            kept_values = torch.cat([view[members].reshape(-1) for view in views])
-            new[: len(kept_values)] = kept_values
+        for old, new in (
+            (self._adam.moment_1, kept._adam.moment_1),
+            (self._adam.moment_2, kept._adam.moment_2),
+        ):
+            for old_view, new_view in zip(self._views(old), kept._views(new), strict=True):
+                new_view.copy_(old_view[members])  # to both copies of a single member
         kept.n_steps = self.n_steps
         return kept
 
@@ -207,8 +183,13 @@ class TrainingStep:
         y : Tensor of shape (n_members, n_outputs, n)
             Outputs.
         """
-        a = x[:, :-1]
+        a = _filled(x, len(self._layers_t[0]))[:, :-1]
         for layer in self._layers_t[:-1]:
             a = torch.baddbmm(layer[:, :, -1:], layer[:, :, :-1], a).clamp_min_(0)
         last = self._layers_t[-1]
-        return torch.baddbmm(last[:, :, -1:], last[:, :, :-1], a)
+        return torch.baddbmm(last[:, :, -1:], last[:, :, :-1], a)[: self.n_members]
+
+
+def _filled(values: Tensor, n_members: int) -> Tensor:
+    """Return values (1, ...) of a single member repeated for `n_members`, others as they are."""
+    return values.expand(n_members, *values.shape[1:]) if len(values) == 1 else values

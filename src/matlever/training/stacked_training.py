@@ -28,10 +28,15 @@ __all__ = ["train_stacked"]
 
 
 class _Batches:
-    """Mini-batches of all members, gathered for a block of steps at once."""
+    """Mini-batches of some members, `width` rows each, gathered for a block of steps at once."""
 
     def __init__(
-        self, x: Tensor, y: Tensor, members: Sequence[Member], settings: TrainingSettings
+        self,
+        x: Tensor,
+        y: Tensor,
+        members: Sequence[Member],
+        settings: TrainingSettings,
+        width: int,
     ) -> None:
         self.n_rows, self.n_targets = y.shape[1], y.shape[2]
         ones = torch.ones(*x.shape[:2], 1, dtype=x.dtype, device=x.device)
@@ -44,7 +49,7 @@ class _Batches:
             RowStream(m.rows, settings.batch_size, np.random.default_rng(m.seed)) for m in members
         ]
         self.sizes = np.array([stream.batch_size for stream in self.streams])
-        self.width = int(self.sizes.max())
+        self.width = width
         per_row = 2.0 / self.sizes[:, None, None]
         mask = np.arange(self.width)[None, None, :] < self.sizes[:, None, None]
         self.scale = torch.as_tensor((mask * per_row).astype(np.float32), device=x.device)
@@ -67,14 +72,13 @@ class _Batches:
 class _Watch:
     """Validation errors of the members that have validation rows."""
 
-    def __init__(self, batches: _Batches, members: Sequence[Member]) -> None:
+    def __init__(self, batches: _Batches, members: Sequence[Member], width: int) -> None:
         sizes = np.array([len(m.validation_rows) for m in members])
         self.watched = sizes > 0
         self.best = np.full(len(members), np.inf)
         self.stale = np.zeros(len(members), dtype=int)
-        width = int(sizes.max(initial=0))
-        rows = np.zeros((len(members), max(width, 1)), dtype=np.int64)
-        weight = np.zeros((len(members), 1, max(width, 1)), dtype=np.float32)
+        rows = np.zeros((len(members), width), dtype=np.int64)
+        weight = np.zeros((len(members), 1, width), dtype=np.float32)
         for i, m in enumerate(members):
             rows[i, : sizes[i]] = m.table * batches.n_rows + m.validation_rows
             weight[i, 0, : sizes[i]] = 1.0 / max(sizes[i], 1)
@@ -146,7 +150,7 @@ def train_stacked(
 
     Threads each train members of their own. torch's own threads, which meet several times in each
     step, are switched off meanwhile: on a busy machine they spend their time waiting for one
-    another (measured: seven times slower with two of them than with one).
+    another. How the members are shared among threads does not change a bit of what they learn.
 
     References
     ----------
@@ -159,11 +163,16 @@ def train_stacked(
     n_members = len(members)
     kept = np.full(n_members, settings.n_steps)
     error = np.full(n_members, np.nan)
+    # Common to all parts, because the length of a sum decides about its rounding.
+    width = max(min(settings.batch_size, len(m.rows)) for m in members)
+    watch_width = max(1, *(len(m.validation_rows) for m in members))
 
     def run(part: slice, report: Progress | None, stop: Event) -> None:
         kept[part], error[part] = _train_part(
             [layer.data[part] for layer in network.layers],
-            _Batches(data_x, data_y, members[part], settings),
+            _Batches(data_x, data_y, members[part], settings, width),
+            watch_width,
+            min(2, n_members),
             settings,
             report,
             stop,
@@ -177,18 +186,21 @@ def train_stacked(
 def _train_part(
     layers: Sequence[Tensor],
     batches: _Batches,
+    watch_width: int,
+    least_members: int,
     settings: TrainingSettings,
     progress: Progress | None,
     stop: Event,
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Train some of the members; `layers` receive their weights."""
     members, device = batches.members, batches.x.device
-    watch = _Watch(batches, members)
+    watch = _Watch(batches, members, watch_width)
     step = TrainingStep(
         [layer.to(device) for layer in layers],
         batches.width,
         settings.learning_rate,
         settings.weight_decay,
+        least_members,
     )
     active = np.arange(len(members))
     kept = np.full(len(members), settings.n_steps)

@@ -65,12 +65,14 @@ def run_in_threads(
     """
     if n_threads is None:
         rows = n_members * batch_size
-        n_threads = min(torch.get_num_threads(), _MOST_THREADS, rows // _LEAST_ROWS)
+        # A member alone in its part is computed twice over (see TrainingStep): no gain.
+        most = min(_MOST_THREADS, n_members // 2)
+        n_threads = min(torch.get_num_threads(), most, rows // _LEAST_ROWS)
     n_threads = max(1, min(n_threads, n_members))
     edges = [n_members * part // n_threads for part in range(n_threads + 1)]
     stop = Event()
-    # Momenta of units that died shrink until they are subnormal numbers, with which Adam is ten
-    # times slower. Flushing them to zero is a setting of a thread, hence threads of our own.
+    # Momenta of units that died shrink until they are subnormal numbers, with which arithmetic is
+    # slow. Flushing them to zero is a setting of a thread, hence threads of our own.
     with (
         one_torch_thread(),
         ThreadPoolExecutor(

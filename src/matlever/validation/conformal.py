@@ -270,9 +270,11 @@ class CrossConformalRegressor(RegressorMixin, BaseEstimator):
         if not n_rows or fold.min() < 0 or fold.max() >= n_folds:
             raise ModelFileError(f"{state.kind}: fold_of_row does not fit the {n_folds} folds.")
         full = restore(state.part("full"))
+        folds = [restore(state.part(f"fold_{k}")) for k in range(n_folds)]
+        _check_parts(state, [full, *folds])
         model = cls(clone(full), n_folds=n_folds, level=level, random_state=seed)
         model.estimator_ = full
-        model.fold_estimators_ = [restore(state.part(f"fold_{k}")) for k in range(n_folds)]
+        model.fold_estimators_ = folds
         model.fold_of_row_ = fold.astype(np.intp)
         model.y_ = state.array("y", (n_rows,), np.float64)
         model.out_of_fold_ = state.array("out_of_fold", (n_rows,), np.float64)
@@ -281,10 +283,12 @@ class CrossConformalRegressor(RegressorMixin, BaseEstimator):
 
     def _restore_inputs(self, state: State) -> None:
         n_inputs, names = state.get("n_features_in"), state.get("feature_names_in")
-        if n_inputs is not None:
-            if type(n_inputs) is not int or n_inputs < 1:
-                raise ModelFileError(f"{state.kind}: n_features_in is {n_inputs!r}.")
-            self.n_features_in_ = n_inputs
+        if type(n_inputs) is not int or n_inputs != self.estimator_.n_features_in_:
+            raise ModelFileError(
+                f"{state.kind}: n_features_in is {n_inputs!r}, its models have "
+                f"{self.estimator_.n_features_in_} inputs."
+            )
+        self.n_features_in_ = n_inputs
         if names is not None:
             if not isinstance(names, list) or len(names) != n_inputs:
                 raise ModelFileError(f"{state.kind}: feature_names_in does not fit {n_inputs!r}.")
@@ -308,3 +312,17 @@ class CrossConformalRegressor(RegressorMixin, BaseEstimator):
             validate_data(self, X, reset=False, skip_check_array=True)
             return X
         return validate_data(self, X, reset=False, dtype=np.float64)
+
+
+def _check_parts(state: State, parts: Sequence[Any]) -> None:
+    """Refuse models that cannot predict one target, or differ in their inputs."""
+    for part in parts:
+        if not hasattr(part, "predict") or not hasattr(part, "n_features_in_"):
+            raise ModelFileError(f"{state.kind}: a {type(part).__name__} cannot predict.")
+        if not getattr(part, "single_target_", True):
+            raise ModelFileError(f"{state.kind}: one of its models has several targets.")
+    described = [
+        (part.n_features_in_, tuple(getattr(part, "feature_names_in_", ()))) for part in parts
+    ]
+    if len(set(described)) != 1:
+        raise ModelFileError(f"{state.kind}: its models have different inputs.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,8 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 from matlever.exceptions import SettingsError
 
 __all__ = ["Score", "mae", "median_ae", "nrmse", "r2", "rmse"]
-
-SpreadOf = Literal["repeats", "bootstrap"]
 
 
 @dataclass(frozen=True)
@@ -26,18 +24,20 @@ class Score:
     mean : float
         Mean over the repeats of the cross-validation, in the target's unit where it has one.
     sd : float
-        Standard deviation, of what `spread_of` says.
+        How far the figure could lie off for other rows like these: the spread over bootstrap
+        samples of the rows (whole groups where there are groups).
     values : tuple of float
         The figure of each repeat, all held-out rows of the repeat pooled.
-    spread_of : {"repeats", "bootstrap"}
-        "repeats": between repeats, so the luck of the split alone; "bootstrap": of one repeat
-        whose rows (whole groups where there are groups) were resampled.
     """
 
     mean: float
     sd: float
     values: tuple[float, ...]
-    spread_of: SpreadOf = "repeats"
+
+    @property
+    def split_sd(self) -> float:
+        """Standard deviation over the repeats: the luck of the split alone; NaN for one repeat."""
+        return float(np.std(self.values, ddof=1)) if len(self.values) > 1 else math.nan
 
     def __str__(self) -> str:
         return f"{self.mean:.3g} ± {self.sd:.2g}"
@@ -48,7 +48,7 @@ class Score:
             "mean": _plain(self.mean),
             "sd": _plain(self.sd),
             "values": [_plain(value) for value in self.values],
-            "spread_of": self.spread_of,
+            "split_sd": _plain(self.split_sd),
         }
 
     @classmethod
@@ -58,7 +58,6 @@ class Score:
             mean=_number(values["mean"]),
             sd=_number(values["sd"]),
             values=tuple(_number(value) for value in values["values"]),
-            spread_of=values["spread_of"],
         )
 
 

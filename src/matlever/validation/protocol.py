@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from matlever.exceptions import MatleverError, SettingsError
 from matlever.validation.fits import Progress, fit_many, take_rows
-from matlever.validation.metrics import Score, SpreadOf, mae, r2, rmse
+from matlever.validation.metrics import Score, mae, r2, rmse
 from matlever.validation.splits import FoldPlan
 
 __all__ = ["CrossValidation", "cross_validate"]
@@ -60,19 +60,17 @@ class CrossValidation:
     def scores(self, name: str) -> dict[str, Score]:
         """Return R2, RMSE and MAE of one model, all held-out rows of a repeat pooled.
 
-        The spread is that between repeats, or, of a single repeat, that of 2,000 bootstrap samples
-        of its rows (of whole groups and sets of replicates where there are any).
+        The mean is that over repeats. The spread says how far the figure could lie off for other
+        rows like these: half the central 68 % range of 2,000 bootstrap samples of the rows (of
+        whole groups and sets of replicates where there are any), their squared errors averaged
+        over repeats. The repeats themselves tell only the luck of the split
+        (:attr:`Score.split_sd`), which is several times smaller.
         """
         predictions = self._predictions(name)
         figures = {"r2": r2, "rmse": rmse, "mae": mae}
-        if len(predictions) > 1:
-            return {
-                key: _score([figure(self.y, row) for row in predictions], None)
-                for key, figure in figures.items()
-            }
-        spread = self._bootstrap(predictions[0])
+        spread = self._bootstrap(predictions)
         return {
-            key: _score([figure(self.y, predictions[0])], spread[key])
+            key: _score([figure(self.y, row) for row in predictions], spread[key])
             for key, figure in figures.items()
         }
 
@@ -111,26 +109,25 @@ class CrossValidation:
             raise SettingsError(f"No model {name!r} here; there are {list(self.predictions)}.")
         return self.predictions[name]
 
-    def _bootstrap(self, prediction: FloatArray) -> dict[str, float]:
-        """Return the bootstrap standard deviation of each figure of merit."""
+    def _bootstrap(self, predictions: FloatArray) -> dict[str, float]:
+        """Return the spread of each figure of merit over bootstrap samples of the units."""
         random = np.random.default_rng(0)
         unit, n_units = self.plan.unit_of_row, self.plan.n_units
         draws = random.multinomial(n_units, np.full(n_units, 1 / n_units), _N_BOOTSTRAP)
-        error, y = self.y - prediction, self.y - self.y.mean()
+        error, y = self.y - predictions, self.y - self.y.mean()
 
         def resampled(row_values: FloatArray) -> FloatArray:
             per_unit = np.bincount(unit, weights=row_values, minlength=n_units)
             return np.asarray(draws @ per_unit, dtype=float)
 
         n_rows = resampled(np.ones(len(y)))
-        squared = resampled(error**2)
+        squared = resampled((error**2).mean(axis=0))
         total = resampled(y**2) - resampled(y) ** 2 / n_rows
         usable = total > 1e-12 * max(float(y @ y), np.finfo(float).tiny)
-        share = 1.0 - squared[usable] / total[usable]
         return {
-            "r2": float(share.std()) if usable.any() else float("nan"),
-            "rmse": float(np.sqrt(squared / n_rows).std()),
-            "mae": float((resampled(np.abs(error)) / n_rows).std()),
+            "r2": _half_range(1.0 - squared[usable] / total[usable]),
+            "rmse": _half_range(np.sqrt(squared / n_rows)),
+            "mae": _half_range(resampled(np.abs(error).mean(axis=0)) / n_rows),
         }
 
 
@@ -233,11 +230,19 @@ def _collect(plan: FoldPlan, name: str, held_out: list[Any]) -> FloatArray:
     return table
 
 
-def _score(values: list[float], sd: float | None) -> Score:
-    spread: SpreadOf = "repeats" if sd is None else "bootstrap"
-    if sd is None:
-        sd = float(np.std(values, ddof=1))
-    return Score(float(np.mean(values)), sd, tuple(values), spread)
+def _score(values: list[float], spread: float) -> Score:
+    return Score(float(np.mean(values)), spread, tuple(values))
+
+
+def _half_range(values: FloatArray) -> float:
+    """Return half the central 68 % range: one standard deviation where values are normal.
+
+    With few units some samples hardly vary and their R2 has no bound; a range ignores them.
+    """
+    if not len(values):
+        return float("nan")
+    low, high = np.quantile(values, [0.16, 0.84])
+    return float(high - low) / 2
 
 
 def _shifted(progress: Progress, done_before: int, total: int, name: str) -> Progress:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -70,6 +70,10 @@ class FoldPlan:
         folds = self.fold_of_row[repeat]
         for fold in range(self.n_folds):
             yield np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+
+    def first_repeat(self) -> FoldPlan:
+        """Return the plan with its first repeat only."""
+        return replace(self, fold_of_row=self.fold_of_row[:1])
 
     def __iter__(self) -> Iterator[tuple[IntArray, IntArray]]:
         for repeat in range(self.n_repeats):
@@ -265,7 +269,8 @@ def _draw(sizes: IntArray, n_folds: int, random: np.random.RandomState) -> IntAr
     differ although sizes do.
     """
     if len(sizes) == n_folds:
-        return np.arange(n_folds, dtype=np.intp)
+        # At random: neighbours in the file may be neighbours in the settings.
+        return random.permutation(n_folds).astype(np.intp)
     order = random.permutation(len(sizes))
     order = order[np.argsort(-np.floor(np.log2(sizes[order])), kind="stable")]
     rows_in = np.zeros(n_folds)

@@ -189,7 +189,10 @@ def _sentence(paper: float, honest: float | None, permuted: float) -> str:
     if honest is None or not math.isfinite(honest):
         truth = "There is no leakage-free score to compare with."
     else:
-        truth = f"For rows never seen in any form R² is {_figure(honest)}: quote that one."
+        truth = (
+            f"For rows never seen in any form the same network scores R² {_figure(honest)}: that "
+            "is the one to quote."
+        )
     if permuted > 0.3:
         return f"{told}; {shuffled}. Such a score is no evidence of skill. {truth}"
     if honest is not None and paper - honest > 0.1:
