@@ -49,6 +49,7 @@ def weighed(
         n_samples=n_samples,
         random_state=seed,
         targets=[rows.column.label],
+        target_units=[rows.column.unit],
     )
     weights = found.to_dict()
     if skill == "none":

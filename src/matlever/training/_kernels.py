@@ -58,8 +58,8 @@ class AdamState:
 def fused_adam_step(state: AdamState, n_steps: int, learning_rate: float) -> None:
     """Take step number `n_steps` in one call.
 
-    ``torch.optim.Adam(fused=True)`` ends in this function; the class around it takes as long as
-    the update itself at the size of our networks.
+    ``torch.optim.Adam(fused=True)`` ends in this function; the work of the class around it is
+    considerable beside the update of small networks.
     """
     state.step.fill_(n_steps)
     torch._fused_adam_(

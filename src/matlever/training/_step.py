@@ -49,8 +49,8 @@ class TrainingStep:
     layer's input (with the constant 1 appended), the layer's gradient is :math:`a \delta^T` and the
     derivative handed down is :math:`W \delta` where the unit below was active, 0 elsewhere.
 
-    Storing weights as (inputs, outputs) and activations as (features, batch) was the fastest of
-    the four arrangements: all products then run over contiguous, aligned rows.
+    With weights stored as (inputs, outputs) and activations as (features, batch), all products run
+    over contiguous, aligned rows.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class TrainingStep:
         members = first.shape[0]
         sizes = [layer.numel() for layer in layers]
         # Filled up to whole vector registers, so that no weight falls to the remainder loop, whose
-        # rounding differs: a member then learns the same bits whatever it is stacked with.
+        # rounding differs: a member then learns the same bits whichever others it is stacked with.
         filling = first.new_zeros(-sum(sizes) % _REGISTER)
         self.flat = torch.cat([*(layer.reshape(-1) for layer in layers), filling])
         self._adam = AdamState.of(self.flat)
