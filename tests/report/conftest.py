@@ -122,6 +122,7 @@ def _target(
                 "lower": _r(mean - half.mean()),
                 "upper": _r(mean + half.mean()),
                 "individual": _r(curves),
+                "inside": [1.0] * len(values),
                 "data": _r(X[:, j]),
             }
         )
@@ -221,6 +222,8 @@ def _target(
             "rows": rows,
             "slope_standardised": _r(slopes),
             "slope": _r(slopes / scale),
+            "spread": _r(np.abs(slopes) / 20),
+            "warnings": [],
             "r2": _r(
                 np.clip(0.95 - 0.25 * rng.random(n) ** 2 - 0.4 * (rng.random(n) > 0.95), 0, 1)
             ),
@@ -239,6 +242,7 @@ def _document(title: str, targets: list[Json], data: Json, headline: str, said: 
     return {
         "schema": "matlever-results/1",
         "matlever_version": "0.1.0",
+        "key": "0" * 64,
         "title": title,
         "data": data,
         "settings": {
@@ -685,6 +689,7 @@ def reproduction() -> Json:
                 "lime": _r(true * (1 + 0.2 * rng.standard_normal(true.shape))),
                 "true": _r(true),
                 "correlation": 0.94,
+                "correlation_default": 0.96,
             }
         )
     return {
