@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from matlever.exceptions import shorten
+
 __all__ = ["ProgressCallback", "progress_display", "standard_output"]
 
 ProgressCallback = Callable[[int, int, str], None]
@@ -41,7 +43,7 @@ def progress_display(quiet: bool) -> Iterator[ProgressCallback | None]:
         return
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(bar_width=30),
+        BarColumn(bar_width=16),
         MofNCompleteColumn(),
         TextColumn("fits, left:"),
         TimeRemainingColumn(),
@@ -50,6 +52,6 @@ def progress_display(quiet: bool) -> Iterator[ProgressCallback | None]:
         task = bar.add_task("", total=None)
 
         def update(done: int, total: int, what: str) -> None:
-            bar.update(task, completed=done, total=total, description=what)
+            bar.update(task, completed=done, total=total, description=shorten(what, 34))
 
         yield update

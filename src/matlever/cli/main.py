@@ -11,7 +11,7 @@ import click
 
 from matlever._version import __version__
 from matlever.cli.errors import guarded, printable
-from matlever.cli.options import reading_options, study_options, table_options
+from matlever.cli.options import force_option, reading_options, study_options, table_options
 from matlever.exceptions import SettingsError
 
 __all__ = ["main"]
@@ -66,8 +66,11 @@ def check(file: str, as_json: bool, **options: Any) -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress display.")
+@force_option
 @guarded
-def study(file: str, out: Path | None, as_json: bool, quiet: bool, **options: Any) -> None:
+def study(
+    file: str, out: Path | None, as_json: bool, quiet: bool, force: bool, **options: Any
+) -> None:
     """Validate, fit and explain a model of the table FILE, and write a report.
 
     An interrupted study goes on where it stopped when the same command is given again.
@@ -78,7 +81,7 @@ def study(file: str, out: Path | None, as_json: bool, quiet: bool, **options: An
         from matlever.report import write_report
         from matlever.study import run_study
 
-        done = run_study(file, out=out, progress=progress, **_given(options))
+        done = run_study(file, out=out, overwrite=force, progress=progress, **_given(options))
         write_report(dict(done.results), done.folder / "report.html")
     if as_json:
         _print_json(done.results)
@@ -98,6 +101,7 @@ def study(file: str, out: Path | None, as_json: bool, quiet: bool, **options: An
     help="CSV file to write; default: print a table.",
 )
 @click.option("--level", type=float, help="Nominal coverage of the intervals.")
+@force_option
 @reading_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
 @guarded
@@ -106,6 +110,7 @@ def predict(
     file: str,
     out: Path | None,
     level: float | None,
+    force: bool,
     as_json: bool,
     **reading: Any,
 ) -> None:
@@ -119,21 +124,20 @@ def predict(
 
     if level is not None and not 0 < level < 1:
         raise SettingsError(f"--level must lie between 0 and 1, not {level}.")
+    _check_free(out, force)
     model = load_study(study_folder).model
     rows = read_rows(file, model.inputs, **reading)
     found = model.predict_table(rows, level)
-    for note in ("ignored", "unseen"):
-        if rows.attrs.get(note):
-            click.echo(f"note: {note}: {printable(str(rows.attrs[note]))}", err=True)
+    for note in _notes(rows, model, level):
+        click.echo(f"note: {printable(note)}", err=True)
     if as_json:
         records = json.loads(found.rename_axis("row").reset_index().to_json(orient="records"))
         _print_json(records)
     elif out is not None:
-        import pandas as pd
+        from matlever.cli.tables import prediction_file
 
-        taken = {name: f"{name} predicted" for name in found.columns if name in rows.columns}
-        both = pd.concat([rows, found.rename(columns=taken)], axis=1)
-        write_text(out, both.rename_axis("row").reset_index().to_csv(index=False))
+        both = prediction_file(rows, found, model)
+        write_text(out, both.to_csv(index=False))
         click.echo(f"{len(both)} predictions in {out}")
     else:
         from matlever.cli.tables import print_predictions
@@ -216,8 +220,9 @@ def reproduce(work: str, out: Path | None, seed: int, as_json: bool, quiet: bool
     help="Relative noise of a measurement.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
+@force_option
 @guarded
-def simulate(what: str, out: Path, rows: int, noise: float, seed: int) -> None:
+def simulate(what: str, out: Path, rows: int, noise: float, seed: int, force: bool) -> None:
     """Write SIMULATED data with a known truth, to try things on.
 
     nanorods: seeded growth of CdSe/CdS nanorods; three settings, length, width and aspect ratio.
@@ -225,6 +230,7 @@ def simulate(what: str, out: Path, rows: int, noise: float, seed: int) -> None:
     from matlever.storage import write_text
     from matlever.tables import simulate_nanorods
 
+    _check_free(out, force)
     frame = simulate_nanorods(rows, noise=noise, random_state=seed)
     # The reader knows these notes, so every study of the file says that it is simulated.
     notes = f"# simulated: nanorod growth law, noise {noise:g}, seed {seed}; nothing was measured\n"
@@ -241,6 +247,35 @@ def examples() -> None:
     for name in example_names():
         info = example_info(name)
         click.echo(f"example:{name}\n  {info['description']}\n  cite: {info['citation']}")
+
+
+def _check_free(out: Path | None, force: bool) -> None:
+    """Raise SettingsError unless a file may be written to `out`."""
+    if out is None:
+        return
+    if out.is_dir():
+        raise SettingsError(f"{out} is a folder; give the name of a CSV file.")
+    if out.exists() and not force:
+        raise SettingsError(f"{out} exists already. Choose another name, or add --force.")
+
+
+def _notes(rows: Any, model: Any, level: float | None) -> list[str]:
+    """Return what a reader of predictions has to know, in words."""
+    from matlever.validation import minimum_rows
+
+    notes = []
+    if rows.attrs.get("ignored"):
+        notes.append(f"columns the model does not use: {', '.join(rows.attrs['ignored'])}")
+    for column, levels in (rows.attrs.get("unseen") or {}).items():
+        notes.append(f"{column}: the model has never seen {', '.join(map(str, levels))}")
+    nominal = model.level if level is None else level
+    for name, n_units in model.n_units.items():
+        if n_units < minimum_rows(nominal):
+            notes.append(
+                f"{name}: no {nominal * 100:g} % interval, which needs {minimum_rows(nominal)} "
+                f"rows (groups, different settings); the study has {n_units}"
+            )
+    return notes
 
 
 def _print_json(value: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-__all__ = ["reading_options", "study_options", "table_options"]
+__all__ = ["force_option", "reading_options", "study_options", "table_options"]
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -20,6 +20,8 @@ def _together(*options: Decorator) -> Decorator:
 
     return add
 
+
+force_option = click.option("--force", is_flag=True, help="Replace what stands there.")
 
 reading_options = _together(
     click.option("--decimal", type=click.Choice([".", ","]), help="Decimal mark; default: found."),

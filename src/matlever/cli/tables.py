@@ -57,11 +57,26 @@ def print_table_check(table: Table) -> None:
             str(column["n_missing"]),
         )
     out.print(grid)
+    _print_notes(data)
+    inputs = sum(column["role"] == "input" for column in data["columns"])
+    out.print(
+        f"No fault found. The {inputs} inputs are taken as set before a run: leave out what was "
+        "measured after it with --ignore."
+    )
+
+
+def _print_notes(data: Mapping[str, Any]) -> None:
+    """Print what was changed, and what a reader must know."""
+    out = standard_output()
+    for mixture in data["mixtures"]:
+        names = ", ".join(map(printable, mixture["names"]))
+        out.print(f"mixture: {names} add up to {mixture['total']:g} in every row")
+    if data["n_replicates"]:
+        out.print(f"replicates: {data['n_replicates']} rows repeat the settings of another row")
     for change in data["changes"]:
         out.print(f"changed: {printable(change['what'])} ({change['count']})")
     for warning in data["warnings"]:
         out.print(f"warning: {printable(warning)}")
-    out.print("No fault found.")
 
 
 def _span(column: Mapping[str, Any]) -> str:
@@ -80,6 +95,9 @@ def print_study(study: Study) -> None:
     results = study.results
     if results["data"]["simulated"]:
         out.print("SIMULATED DATA")
+    data = results["data"]
+    out.print(f"{printable(data['file'])}: {data['rows_read']} rows read, {data['rows_used']} used")
+    _print_notes(data)
     for target in results["targets"]:
         both = target["protocols"]["random"] is not None
         label = f"{target['name']} ({target['unit']})" if target["unit"] else target["name"]
@@ -112,6 +130,28 @@ def print_study(study: Study) -> None:
                 out.print(printable(target[part]["sentence"]))
     out.print(f"\n{printable(results['summary']['headline'])}")
     out.print(f"Report: {study.folder / 'report.html'}")
+
+
+def prediction_file(rows: pd.DataFrame, found: pd.DataFrame, model: StudyModel) -> pd.DataFrame:
+    """Return inputs and predictions side by side, under headers with units.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        The settings, one column for each input.
+    found : DataFrame
+        What :meth:`StudyModel.predict_table` returned for them.
+    model : StudyModel
+    """
+    import pandas as pd
+
+    inputs = rows.rename(columns={column.name: column.header for column in model.inputs})
+    labels = {}
+    for column in model.targets:
+        for ending in ("", " lower", " upper"):
+            labels[f"{column.name}{ending}"] = f"predicted {column.label}{ending}"
+    both = pd.concat([inputs, found.rename(columns=labels)], axis=1)
+    return both.rename_axis("row").reset_index()
 
 
 def print_predictions(found: pd.DataFrame, model: StudyModel) -> None:

@@ -114,6 +114,7 @@ class StudyModel:
 
     def _chosen(self, X: pd.DataFrame) -> pd.DataFrame:
         names = [column.name for column in self.inputs]
+        X = X.rename(columns={c.header: c.name for c in self.inputs if c.name not in X.columns})
         absent = [name for name in names if name not in X.columns]
         if absent:
             raise SettingsError(

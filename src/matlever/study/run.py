@@ -68,6 +68,7 @@ def run_study(
     targets: Sequence[str] = (),
     *,
     out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
     progress: Progress | None = None,
     **settings: Any,
 ) -> Study:
@@ -83,6 +84,8 @@ def run_study(
         Folder to write to: ``results.json``, ``record.json``, ``study.toml``, ``model/`` and
         ``tables/``. It may be new, empty, or the folder of an earlier study. Default:
         ``NAME-study`` in the current folder.
+    overwrite : bool, default=False
+        Replace a finished study of another table that stands in `out`.
     progress : callable, optional
         Called with (fits finished, fits in all, what is being done).
     **settings
@@ -108,6 +111,9 @@ def run_study(
     finished = _finished(folder, key)
     if finished is not None:
         return finished
+    if not overwrite:
+        _check_same_table(folder, table)
+    _check_device(asked.device)
     stages = Stages(folder / _PARTS, key)
     with _threads(asked.jobs):
         results, model = _computed(table, asked, stages, progress)
@@ -333,6 +339,32 @@ def _check_folder(folder: Path) -> None:
             f"{folder / 'model'} was not written by matlever: nothing is written there. "
             "Choose another folder with --out."
         )
+
+
+def _check_same_table(folder: Path, table: Table) -> None:
+    """Raise StudyError if `folder` holds the finished study of another table."""
+    if not (folder / "results.json").is_file():
+        return
+    data = read_json(folder / "results.json").get("data") or {}
+    if data.get("sha256") != table.sha256:
+        raise StudyError(
+            f"{folder} holds the study of {data.get('file')!r} as it was then; {table.source!r} is "
+            "another table, or was changed since. Choose another --out, or replace that study with "
+            "--force (overwrite=True in Python)."
+        )
+
+
+def _check_device(device: str) -> None:
+    """Raise SettingsError unless torch can compute on `device`."""
+    import torch
+
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise SettingsError(
+            f"device {device!r} is not available here; 'cpu' always is, 'cuda' where torch sees a "
+            "GPU."
+        ) from error
 
 
 def _is_ours(path: Path, schema: str) -> bool:

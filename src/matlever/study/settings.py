@@ -212,6 +212,10 @@ class StudySettings:
         problems: list[str] = []
         values: dict[str, Any] = {}
         for section, content in document.items():
+            home = next((name for name, keys in _SECTIONS.items() if section in keys), None)
+            if not isinstance(content, dict) and home is not None:
+                problems.append(f"{source}: {section!r} belongs under [{home}].")
+                continue
             if section not in _SECTIONS or not isinstance(content, dict):
                 problems.append(f"{source}: unknown table {section!r}{_meant(section, _SECTIONS)}.")
                 continue

@@ -13,6 +13,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from matlever.exceptions import NotEnoughDataError
 from matlever.study.settings import StudySettings
 from matlever.tables import Column, SmallTableRegressor, Table, TableRegressor, TreeEnsemble
 from matlever.tables.models import candidate_regressors
@@ -35,6 +36,7 @@ MEAN = "mean of the training rows"
 
 # Folds of the choice between models of larger tables, inside each training set.
 _CHOICE_FOLDS = 3
+_LEAST_TRAINING_ROWS = 3
 _ALPHAS = tuple(np.logspace(-3, 4, 15))
 
 
@@ -71,6 +73,14 @@ def target_rows(table: Table, column: Column, settings: StudySettings) -> Target
     # A setting may recur in several groups (a design run on several days): how well it is
     # predicted for a new group is the question, so groups are not tied together by settings.
     honest = random if groups is None else plan_folds(len(X), groups=groups, **options)
+    least = min(len(train) for train, _ in honest)
+    if least < _LEAST_TRAINING_ROWS:
+        what = f"the largest group of {groups.name!r}" if groups is not None else "a fold"
+        raise NotEnoughDataError(
+            f"{table.source}: holding out {what} leaves {least} row(s) of {column.name!r} to learn "
+            f"from; {_LEAST_TRAINING_ROWS} are needed. Use another group column or none, or add "
+            "rows."
+        )
     return TargetRows(column, X, y[measured], honest, None if groups is None else random)
 
 

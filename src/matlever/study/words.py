@@ -145,19 +145,19 @@ def target_sentence(target: Mapping[str, Any], r2: Mapping[str, Any]) -> str:
 
 def headline(targets: Sequence[Mapping[str, Any]]) -> str:
     """Return one sentence for the whole study."""
-    able = [t["name"] for t in targets if t["verdict"]["skill"] in ("useful", "strong")]
-    weak = [t["name"] for t in targets if t["verdict"]["skill"] == "weak"]
-    none = [t["name"] for t in targets if t["verdict"]["skill"] == "none"]
+    by_skill: dict[str, list[str]] = {"able": [], "weak": [], "none": []}
+    for target in targets:
+        skill = target["verdict"]["skill"]
+        by_skill["able" if skill in ("useful", "strong") else skill].append(target["name"])
     parts = []
-    if able:
-        parts.append(f"{_listed(able)} can be predicted from these inputs")
-    if weak:
-        parts.append(f"{_listed(weak)} only weakly")
-    if none:
+    if by_skill["able"]:
+        parts.append(f"These inputs predict {_listed(by_skill['able'])}")
+    if by_skill["weak"]:
+        parts.append(f"There are signs of weak skill for {_listed(by_skill['weak'])}")
+    if by_skill["none"]:
         new = " on new groups" if any(t["protocols"]["random"] for t in targets) else ""
-        parts.append(f"for {_listed(none)} there is no evidence of skill{new}")
-    text = "; ".join(parts) + "."
-    return text[:1].upper() + text[1:]
+        parts.append(f"There is no evidence of skill{new} for {_listed(by_skill['none'])}")
+    return ". ".join(parts) + "."
 
 
 def _listed(names: Sequence[str]) -> str:

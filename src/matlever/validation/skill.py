@@ -132,7 +132,7 @@ def verdict(
 
 
 _PRAISE = {
-    "weak": "There is weak but real skill:",
+    "weak": "There are signs of weak skill:",
     "useful": "There is useful skill:",
     "strong": "There is strong skill:",
 }

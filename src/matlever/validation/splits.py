@@ -20,6 +20,7 @@ __all__ = ["FoldPlan", "input_blocks", "plan_folds"]
 IntArray = NDArray[np.intp]
 PlanKind = Literal["groups", "k-fold", "leave-one-out"]
 
+_ALIKE = 1e-6  # of an input's range: rounding, not a different setting
 _LEAVE_ONE_OUT_BELOW = 20  # rows: below this a tenth of the table is one or two rows
 
 
@@ -144,7 +145,7 @@ def input_blocks(X: pd.DataFrame | ArrayLike) -> IntArray:
     frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(np.asarray(X))
     block = np.zeros(len(frame), dtype=np.intp)
     for position in range(frame.shape[1]):
-        codes = _codes(frame.iloc[:, position])
+        codes = _alike(frame.iloc[:, position])
         block = _codes(block * (int(codes.max(initial=0)) + 1) + codes)
     return block
 
@@ -234,6 +235,23 @@ def _codes(values: Any) -> IntArray:
     """Return 0, 1, 2 ... by first appearance; missing values are one value."""
     codes, _ = pd.factorize(values, use_na_sentinel=False)
     return np.asarray(codes, dtype=np.intp)
+
+
+def _alike(values: pd.Series[Any]) -> IntArray:
+    """Return codes of one input; numbers closer than a millionth of the range share one."""
+    if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+        return _codes(values)
+    numbers = values.to_numpy(dtype=float, na_value=np.nan)
+    order = np.argsort(numbers, kind="stable")  # missing values come last
+    ordered = numbers[order]
+    known = ordered[~np.isnan(ordered)]
+    width = known[-1] - known[0] if len(known) else 0.0
+    with np.errstate(invalid="ignore"):
+        apart = np.diff(ordered) > _ALIKE * width
+    apart |= np.isnan(ordered[1:]) & ~np.isnan(ordered[:-1])
+    codes = np.zeros(len(numbers), dtype=np.intp)
+    codes[order[1:]] = np.cumsum(apart)
+    return codes
 
 
 def _merge(
