@@ -105,14 +105,36 @@ def test_predict_reproduces_the_model_and_flags_settings_outside_the_data(study_
     run("predict", str(study_folder), str(new), "--out", str(out))
     found = pd.read_csv(out)
     assert list(found["outside"].fillna("")) == ["", "core amount"]
-    assert (found["length lower"] < found["length"]).all()
-    assert (found["length"] < found["length upper"]).all()
+    length = found["predicted length (nm)"]
+    assert (found["predicted length (nm) lower"] < length).all()
+    assert (length < found["predicted length (nm) upper"]).all()
+    assert list(found["core amount (nmol)"]) == [30, 300]
     records = run_json("predict", str(study_folder), str(new))
-    assert records[0]["length"] == pytest.approx(found["length"][0])
+    assert records[0]["length"] == pytest.approx(length[0])
     wide = run_json("predict", str(study_folder), str(new), "--level", "0.95")
     assert wide[0]["length upper"] >= records[0]["length upper"]
     printed = run("predict", str(study_folder), str(new))
     assert "core amount" in printed
+
+
+def test_files_that_stand_there_are_not_replaced_unasked(study_folder, tmp_path):
+    new = tmp_path / "new.csv"
+    new.write_text("core amount (nmol),S amount (mg),core absorption edge (nm)\n30,120,530\n")
+    before = new.read_text()
+    assert "--force" in run("predict", str(study_folder), str(new), "--out", str(new), code=2)
+    assert new.read_text() == before
+    output = run("predict", str(study_folder), str(new), "--out", str(tmp_path), code=2)
+    assert "is a folder" in output
+    assert "--force" in run("simulate", "nanorods", "--out", str(new), code=2)
+    run("simulate", "nanorods", "--out", str(new), "--force")
+    assert new.read_text() != before
+
+
+def test_predict_says_why_there_is_no_interval(study_folder, tmp_path):
+    new = tmp_path / "new.csv"
+    new.write_text("core amount (nmol),S amount (mg),core absorption edge (nm)\n30,120,530\n")
+    output = run("predict", str(study_folder), str(new), "--level", "0.99")
+    assert "no 99 % interval, which needs 99 rows" in output
 
 
 def test_predict_names_a_missing_input(study_folder, tmp_path):

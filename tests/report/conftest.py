@@ -202,6 +202,7 @@ def _target(
             "method": "CV+",
             "coverage": 1 - missed / n,
             "n_rows": n,
+            "factor": None,
             "mean_width": float(2 * half.mean()),
             "width_in_sd": float(2 * half.mean() / sd),
             "too_few_rows": False,

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from matlever.exceptions import StudyError
+from matlever.exceptions import NotEnoughDataError, SettingsError, StudyError
 from matlever.study import load_study, run_study
 
 
@@ -98,6 +98,50 @@ def test_replicates_do_not_make_up_for_few_settings(tmp_path):
     study = run_study(tmp_path / "few.csv", ["y"], out=tmp_path / "out", three_numbers=False)
     sentence = study.results["targets"][0]["interval"]["sentence"]
     assert sentence.startswith("Too few different settings for a 90 % interval: 9 are needed, 5")
+
+
+def test_a_target_over_decades_gets_intervals_by_ratios(tmp_path):
+    random = np.random.default_rng(2)
+    frame = pd.DataFrame(random.uniform(size=(40, 2)), columns=["a", "b"])
+    frame["y"] = np.exp(10 * frame["a"] + 0.3 * random.normal(size=40))
+    frame.to_csv(tmp_path / "decades.csv", index=False)
+    study = run_study(
+        tmp_path / "decades.csv", ["y"], out=tmp_path / "out", repeats=1, three_numbers=False
+    )
+    target = study.results["targets"][0]
+    assert target["log_scale"]
+    # 90 % of the noise lies within a factor exp(0.3 * 1.645) = 1.6.
+    assert 1.4 < target["interval"]["factor"] < 3.5
+    assert "divided by" in target["interval"]["sentence"]
+    assert min(target["held_out"]["lower"]) > 0
+    predicted = study.model.predict_table(frame[["a", "b"]])
+    assert (predicted["y lower"] > 0).all()
+
+
+def test_a_group_that_leaves_nothing_to_learn_from_is_named(tmp_path):
+    frame = pd.DataFrame({"a": range(28), "paper": ["big"] * 27 + ["small"]})
+    frame["y"] = (frame["a"] * 7) % 10 + 0.5
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(NotEnoughDataError, match="largest group of 'paper' leaves 1 row"):
+        run_study(tmp_path / "t.csv", ["y"], group="paper", out=tmp_path / "out")
+    assert not (tmp_path / "out" / "results.json").exists()
+
+
+def test_a_finished_study_of_another_table_is_not_replaced_unasked(tmp_path):
+    options = {"folds": 3, "repeats": 1, "three_numbers": False, "out": tmp_path / "out"}
+    run_study(noise_table(tmp_path / "a.csv", 1), ["y"], **options)
+    other = noise_table(tmp_path / "b.csv", 2)
+    with pytest.raises(StudyError, match="another table"):
+        run_study(other, ["y"], **options)
+    replaced = run_study(other, ["y"], overwrite=True, **options)
+    assert load_study(tmp_path / "out").results["data"]["file"] == "b.csv"
+    assert replaced.results["data"]["file"] == "b.csv"
+
+
+def test_an_unavailable_device_is_named(tmp_path):
+    table = noise_table(tmp_path / "a.csv", 1)
+    with pytest.raises(SettingsError, match="device 'nonsense' is not available"):
+        run_study(table, ["y"], out=tmp_path / "out", device="nonsense")
 
 
 @pytest.mark.slow

@@ -143,7 +143,7 @@ def test_the_recorded_command_asks_for_the_same_study(settings):
     words = shlex.split(_command(asked))
     assert words[:2] == ["matlever", "study"]
     given = main.commands["study"].make_context("study", words[2:]).params
-    for name in ("out", "as_json", "quiet"):
+    for name in ("out", "as_json", "quiet", "force"):
         given.pop(name)
     file = given.pop("file")
     assert study_settings(file, **{k: v for k, v in given.items() if v not in (None, ())}) == asked

@@ -32,7 +32,7 @@ def test_a_written_study_toml_reads_back_the_same(tmp_path_factory, **values):
     [
         ("[data]\nfile = 'a.csv'\ntarget = ['y']", "did you mean 'targets'"),
         ("[dta]\nfile = 'a.csv'", "did you mean 'data'"),
-        ("file = 'a.csv'", "unknown table 'file'"),
+        ("file = 'a.csv'", r"'file' belongs under .data."),
         ("[data]\ntargets = ['y']", "must name the table"),
         ("[data]\nfile = 3", "file must be text"),
         ("[data]\nfile = 'a.csv'\ntargets = 'y'", "targets must be a list"),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -241,3 +242,23 @@ def test_a_broken_state_is_refused(config, arrays, message):
 @parametrize_with_checks([CrossConformalRegressor(n_folds=3)])
 def test_scikit_learn_contract(estimator, check):
     check(estimator)
+
+
+def test_errors_of_a_logarithm_give_intervals_by_ratios():
+    """On a log scale CV+ is CV+ of the logarithms, taken back."""
+    random = np.random.default_rng(11)
+    X = random.uniform(size=(40, 2))
+    y = np.exp(5 * X[:, 0] + 0.2 * random.normal(size=40))
+    ratios = TransformedTargetRegressor(Ridge(0.01), func=np.log, inverse_func=np.exp)
+    by_ratio = CrossConformalRegressor(ratios, n_folds=8, log_scale=True).fit(X, y)
+    plain = CrossConformalRegressor(Ridge(0.01), n_folds=8).fit(X, np.log(y))
+    new = random.uniform(size=(20, 2))
+    for one, other in zip(by_ratio.predict_interval(new), plain.predict_interval(new), strict=True):
+        np.testing.assert_allclose(one, np.exp(other), rtol=1e-9)
+    assert (by_ratio.predict_interval(new)[0] > 0).all()
+    folds = by_ratio.fold_of_row_
+    of_ratios = held_out_cv_plus(ratios, X, y, folds, log_scale=True)
+    of_logs = held_out_cv_plus(Ridge(0.01), X, np.log(y), folds)
+    np.testing.assert_allclose(of_ratios, np.exp(of_logs), rtol=1e-9)
+    with pytest.raises(SettingsError, match="above zero"):
+        CrossConformalRegressor(log_scale=True).fit(X, y - y.mean())

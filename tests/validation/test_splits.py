@@ -124,3 +124,14 @@ def test_impossible_plans_say_why():
         plan_folds(10, n_folds=1)
     with pytest.raises(SettingsError, match="another length"):
         plan_folds(10, groups=["a"] * 9)
+
+
+def test_settings_that_differ_by_rounding_are_one_setting():
+    random = np.random.default_rng(0)
+    X = random.uniform(0, 100, size=(20, 2))
+    both = np.vstack([X, X + 1e-7 * random.normal(size=X.shape)])
+    blocks = input_blocks(pd.DataFrame(both))
+    np.testing.assert_array_equal(blocks[:20], blocks[20:])
+    assert len(np.unique(blocks)) == 20
+    apart = input_blocks(pd.DataFrame(np.vstack([X, X + 0.01])))
+    assert len(np.unique(apart)) == 40

@@ -153,8 +153,11 @@ def _interval_fact(target: Mapping[str, Any]) -> str:
     spread = (
         f"; the data's own sd is {text(quantity(sd, string(target.get('unit'))))}" if sd else ""
     )
-    half = text(quantity(width / 2, string(target.get("unit"))))
-    return f"<div>{name}<dd><b>± {half}</b>{covered}{spread}</dd></div>"
+    reach = f"± {text(quantity(width / 2, string(target.get('unit'))))}"
+    factor = number(pick(interval, "factor"))
+    if factor is not None:
+        reach, spread = f"×/÷ {text(quantity(factor, ''))}", "; a factor, not a difference"
+    return f"<div>{name}<dd><b>{reach}</b>{covered}{spread}</dd></div>"
 
 
 def _knob_fact(target: Mapping[str, Any]) -> str:

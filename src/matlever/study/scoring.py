@@ -81,10 +81,12 @@ def interval_part(
     width is that of the intervals the predictor gives.
     """
     n, unit = len(rows.y), rows.column.unit
-    coverage = mean_width = None
+    coverage = mean_width = factor = None
     if has_intervals(rows, level):
         lower, upper = predictor.predict_interval(rows.X, level)
         mean_width = float(np.mean(upper - lower))
+        if predictor.log_scale:
+            factor = float(np.exp(np.mean(np.log(upper) - np.log(lower)) / 2))
         if measured["lower"] is not None and measured["upper"] is not None:
             inside = (rows.y >= measured["lower"]) & (rows.y <= measured["upper"])
             coverage = float(np.mean(inside))
@@ -94,10 +96,11 @@ def interval_part(
         "coverage": coverage,
         "n_rows": n,
         "mean_width": mean_width,
+        "factor": factor,
         "width_in_sd": None if mean_width is None else mean_width / float(rows.y.std(ddof=1)),
         "too_few_rows": mean_width is None,
         "sentence": interval_sentence(
-            level, coverage, mean_width, unit, n_parts, minimum_rows(level), _counted(rows)
+            level, coverage, mean_width, factor, unit, n_parts, minimum_rows(level), _counted(rows)
         ),
     }
 

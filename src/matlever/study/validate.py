@@ -100,13 +100,16 @@ def validate(
         lambda: _fitted(models[DEFAULT], rows).to_state(),
     )
     assert fold_states is not None
+    full = restore(state)
+    log_scale = bool(np.any(full.log_targets_))
     predictor = CrossConformalRegressor.from_cross_validation(
-        restore(state),
+        full,
         [restore(fold_states.part(part)) for part in fold_states.parts],
         rows.honest.fold_of_row[0],
         rows.y,
         honest.predictions[DEFAULT][0],
         level=settings.level,
+        log_scale=log_scale,
     )
     tick(1, f"{name}: fit to all rows")
 
@@ -122,7 +125,7 @@ def validate(
     tick(0, f"{name}: coverage of the intervals")
     measured = stages.value(
         f"{_slug(rows.column)}-intervals",
-        lambda: _held_out_intervals(models[DEFAULT], rows, settings),
+        lambda: _held_out_intervals(models[DEFAULT], rows, settings, log_scale),
     )
     tick(10, f"{name}: coverage of the intervals")
 
@@ -132,7 +135,7 @@ def validate(
         "unit": unit,
         "n_rows": len(rows.y),
         "model": described_model(predictor.estimator_, models[DEFAULT]),
-        "log_scale": bool(np.any(predictor.estimator_.log_targets_)),
+        "log_scale": log_scale,
         "mean": float(rows.y.mean()),
         "sd": float(rows.y.std(ddof=1)),
         "protocols": {
@@ -208,14 +211,20 @@ def _three_numbers(rows: TargetRows, settings: StudySettings) -> ThreeNumbers:
 
 
 def _held_out_intervals(
-    model: TableRegressor, rows: TargetRows, settings: StudySettings
+    model: TableRegressor, rows: TargetRows, settings: StudySettings, log_scale: bool
 ) -> dict[str, list[float] | None]:
     """Return an interval for each row from models and residuals that never saw its fifth."""
     n_parts = _n_parts(rows)
     fold = rows.honest.fold_of_row[0] * n_parts // rows.honest.n_folds
     if n_parts >= 3 and has_intervals(rows, settings.level):
         lower, upper = held_out_cv_plus(
-            model, rows.X, rows.y, fold, settings.level, n_jobs=settings.jobs
+            model,
+            rows.X,
+            rows.y,
+            fold,
+            settings.level,
+            log_scale=log_scale,
+            n_jobs=settings.jobs,
         )
         if np.isfinite(lower).all() and np.isfinite(upper).all():
             return {"lower": lower.tolist(), "upper": upper.tolist()}

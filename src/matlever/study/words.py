@@ -68,6 +68,7 @@ def interval_sentence(
     level: float,
     coverage: float | None,
     mean_width: float | None,
+    factor: float | None,
     unit: str | None,
     n_parts: int,
     needed: int,
@@ -83,6 +84,8 @@ def interval_sentence(
         Share of rows inside intervals that were made without them.
     mean_width : float or None
         Mean width in the target's unit; None where there is no interval.
+    factor : float or None
+        For a target on a logarithmic scale: from the prediction divided by it to times it.
     unit : str or None
     n_parts : int
         Number of parts in which the rows were set aside to measure coverage.
@@ -98,7 +101,11 @@ def interval_sentence(
             f"Too few {kind} for a {nominal} interval: {needed} are needed, {number_of} are there. "
             "No interval is printed, because an honest one would be infinite."
         )
-    text = f"The {nominal} intervals are ±{with_unit(mean_width / 2, unit)} wide on average"
+    reach = f"±{with_unit(mean_width / 2, unit)}"
+    if factor is not None:
+        f = number(factor)
+        reach = f"from the prediction divided by {f} to the prediction times {f}"
+    text = f"The {nominal} intervals reach {reach} on average"
     if coverage is None:
         text += f"; there are too few {kind} to measure how often they hold."
     else:
@@ -135,8 +142,10 @@ def target_sentence(target: Mapping[str, Any], r2: Mapping[str, Any]) -> str:
     parts = [f"{name}: {target['verdict']['skill']} skill, R² {score_text(r2)} on {seen} not seen"]
     interval = target["interval"]
     if interval["mean_width"] is not None:
-        half = with_unit(interval["mean_width"] / 2, target["unit"])
-        parts.append(f"{interval['level'] * 100:.0f} % intervals of ±{half}")
+        reach = f"±{with_unit(interval['mean_width'] / 2, target['unit'])}"
+        if interval["factor"] is not None:
+            reach = f"×/÷ {number(interval['factor'])}"
+        parts.append(f"{interval['level'] * 100:.0f} % intervals of {reach}")
     overall = target["weights"]["overall"]
     if overall and overall[0]["mean_abs"]:
         parts.append(f"{overall[0]['knob']} matters most")

@@ -21,7 +21,7 @@ from sklearn.utils.validation import (
 from matlever.exceptions import ModelFileError, SettingsError
 from matlever.storage import State
 from matlever.validation.fits import Task, fit_many, take_rows
-from matlever.validation.intervals import cv_plus, order_statistic
+from matlever.validation.intervals import Scale, check_log_scale, cv_plus, order_statistic
 from matlever.validation.splits import input_blocks, plan_folds
 
 __all__ = ["CrossConformalRegressor"]
@@ -41,6 +41,9 @@ class CrossConformalRegressor(RegressorMixin, BaseEstimator):
         Folds; as many as rows (or more) is the jackknife+.
     level : float, default=0.9
         Share of new rows an interval is to cover.
+    log_scale : bool, default=False
+        Measure errors as ratios (differences of logarithms), so that an interval of a positive
+        target is "divided by f to times f" and never reaches zero.
     random_state : int, RandomState or None, default=0
         Seed of the folds.
 
@@ -70,11 +73,13 @@ class CrossConformalRegressor(RegressorMixin, BaseEstimator):
         *,
         n_folds: int = 10,
         level: float = 0.9,
+        log_scale: bool = False,
         random_state: int | np.random.RandomState | None = 0,
     ) -> None:
         self.estimator = estimator
         self.n_folds = n_folds
         self.level = level
+        self.log_scale = log_scale
         self.random_state = random_state
 
     def fit(self, X: Any, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
@@ -122,6 +127,7 @@ class CrossConformalRegressor(RegressorMixin, BaseEstimator):
             n_repeats=1,
             random_state=self.random_state,
         )
+        check_log_scale(y, self.log_scale)
         self.fold_of_row_ = plan.fold_of_row[0]
         self.y_ = y
         return [(X, y), *((take_rows(X, train), y[train]) for train, _ in plan)]
@@ -144,6 +150,7 @@ class CrossConformalRegressor(RegressorMixin, BaseEstimator):
         out_of_fold: ArrayLike,
         *,
         level: float = 0.9,
+        log_scale: bool = False,
     ) -> Self:
         """Put together what a cross-validation has fitted already; nothing is fitted again.
 
@@ -159,6 +166,8 @@ class CrossConformalRegressor(RegressorMixin, BaseEstimator):
             Measured values, and predictions by the model without the row's fold.
         level : float, default=0.9
             Default share to cover.
+        log_scale : bool, default=False
+            As the parameter of that name.
         """
         fold = np.asarray(fold_of_row, dtype=np.intp)
         measured = np.asarray(y, dtype=np.float64)
@@ -172,7 +181,8 @@ class CrossConformalRegressor(RegressorMixin, BaseEstimator):
             raise SettingsError(
                 f"fold_of_row needs numbers from 0 to {len(fold_models) - 1}, one for each row."
             )
-        model = cls(clone(full_model), n_folds=len(fold_models), level=level)
+        check_log_scale(measured, log_scale)
+        model = cls(clone(full_model), n_folds=len(fold_models), level=level, log_scale=log_scale)
         model.estimator_ = full_model
         model.fold_estimators_ = list(fold_models)
         model.fold_of_row_, model.y_, model.out_of_fold_ = fold, measured, predicted
@@ -207,12 +217,14 @@ class CrossConformalRegressor(RegressorMixin, BaseEstimator):
             np.asarray(model.predict(X), dtype=np.float64).reshape(n_new)
             for model in self.fold_estimators_
         ]
-        return cv_plus(
-            self.y_ - self.out_of_fold_,
+        scale = Scale(self.y_, self.log_scale)
+        lower, upper = cv_plus(
+            scale.to(self.y_) - scale.to(self.out_of_fold_),
             self.fold_of_row_,
-            np.stack(predictions),
+            scale.to(np.stack(predictions)),
             self.level if level is None else level,
         )
+        return scale.back(lower), scale.back(upper)
 
     def to_state(self) -> State:
         """Return everything needed to rebuild the fitted object."""
@@ -223,6 +235,7 @@ class CrossConformalRegressor(RegressorMixin, BaseEstimator):
             config={
                 "n_folds": len(self.fold_estimators_),
                 "level": float(self.level),
+                "log_scale": bool(self.log_scale),
                 "random_state": self.random_state if isinstance(self.random_state, int) else None,
                 "n_features_in": getattr(self, "n_features_in_", None),
                 "feature_names_in": None if names is None else [str(name) for name in names],
@@ -262,6 +275,9 @@ class CrossConformalRegressor(RegressorMixin, BaseEstimator):
             )
         if not isinstance(level, float) or not 0 < level < 1:
             raise ModelFileError(f"{state.kind}: level is {level!r}, expected a share like 0.9.")
+        log_scale = state.get("log_scale")
+        if not isinstance(log_scale, bool):
+            raise ModelFileError(f"{state.kind}: log_scale is {log_scale!r}, expected yes or no.")
         seed = state.get("random_state")
         if seed is not None and type(seed) is not int:
             raise ModelFileError(f"{state.kind}: random_state is {seed!r}, expected a number.")
@@ -272,11 +288,15 @@ class CrossConformalRegressor(RegressorMixin, BaseEstimator):
         full = restore(state.part("full"))
         folds = [restore(state.part(f"fold_{k}")) for k in range(n_folds)]
         _check_parts(state, [full, *folds])
-        model = cls(clone(full), n_folds=n_folds, level=level, random_state=seed)
+        model = cls(
+            clone(full), n_folds=n_folds, level=level, log_scale=log_scale, random_state=seed
+        )
         model.estimator_ = full
         model.fold_estimators_ = folds
         model.fold_of_row_ = fold.astype(np.intp)
         model.y_ = state.array("y", (n_rows,), np.float64)
+        if log_scale and not (model.y_ > 0).all():
+            raise ModelFileError(f"{state.kind}: a logarithm of values that are not above zero.")
         model.out_of_fold_ = state.array("out_of_fold", (n_rows,), np.float64)
         model._restore_inputs(state)
         return model

@@ -109,6 +109,40 @@ def cv_plus(
     return lower, upper
 
 
+class Scale:
+    """Where errors are measured: the target's own unit, or its logarithm.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_rows,)
+        Measured values, positive for a logarithm.
+    log_scale : bool
+    """
+
+    def __init__(self, y: FloatArray, log_scale: bool) -> None:
+        self.log_scale = log_scale
+        # A model without logarithms may predict zero or less; a thousandth of the smallest
+        # measured value stands for that.
+        self._floor = 1e-3 * float(y.min()) if log_scale else 0.0
+
+    def to(self, values: FloatArray) -> FloatArray:
+        """Return values on the scale of the errors."""
+        return np.log(np.maximum(values, self._floor)) if self.log_scale else values
+
+    def back(self, values: FloatArray) -> FloatArray:
+        """Return values in the target's unit."""
+        if not self.log_scale:
+            return values
+        with np.errstate(over="ignore"):
+            return np.exp(values)
+
+
+def check_log_scale(y: FloatArray, log_scale: bool) -> None:
+    """Raise SettingsError if errors of these values cannot be measured as ratios."""
+    if log_scale and not (y > 0).all():
+        raise SettingsError("log_scale=True needs targets above zero in every row.")
+
+
 def held_out_cv_plus(
     estimator: Any,
     X: Any,
@@ -116,6 +150,7 @@ def held_out_cv_plus(
     fold_of_row: ArrayLike,
     level: float = 0.9,
     *,
+    log_scale: bool = False,
     n_jobs: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[FloatArray, FloatArray]:
@@ -138,6 +173,8 @@ def held_out_cv_plus(
         Fold, from 0, of each row; at least 3 folds.
     level : float, default=0.9
         Share to cover.
+    log_scale : bool, default=False
+        Measure errors as ratios, for positive targets.
     n_jobs, progress
         As in :func:`fit_many`.
 
@@ -150,6 +187,8 @@ def held_out_cv_plus(
     n_folds = int(fold.max()) + 1
     if n_folds < 3:
         raise SettingsError(f"{n_folds} folds: setting one aside and validating needs at least 3.")
+    check_log_scale(y, log_scale)
+    scale = Scale(y, log_scale)
     pairs = [(j, k) for k in range(n_folds) for j in range(k)]
     tasks = []
     for j, k in pairs:
@@ -162,13 +201,13 @@ def held_out_cv_plus(
     for (j, k), model in zip(pairs, models, strict=True):
         rows = np.flatnonzero((fold == j) | (fold == k))
         prediction = np.asarray(model.predict(take_rows(X, rows)), dtype=float).reshape(len(rows))
-        without[j, k, rows] = without[k, j, rows] = prediction
+        without[j, k, rows] = without[k, j, rows] = scale.to(prediction)
     lower, upper = np.empty(len(y)), np.empty(len(y))
     for k in range(n_folds):
         inside, outside = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-        residuals = y[inside] - without[k, fold[inside], inside]
+        residuals = scale.to(y)[inside] - without[k, fold[inside], inside]
         inner = np.delete(np.arange(n_folds), k)
         renumbered = np.searchsorted(inner, fold[inside])
         predictions = without[k, inner][:, outside]
         lower[outside], upper[outside] = cv_plus(residuals, renumbered, predictions, level)
-    return lower, upper
+    return scale.back(lower), scale.back(upper)
