@@ -377,3 +377,9 @@ def test_many_knobs_get_more_points_and_a_note():
     assert found.n_calls == 2 * 261
     assert "260 points per sample instead of 50" in found.warnings[0]
     np.testing.assert_allclose(found.slope[:, 7], 1.0, rtol=1e-6)
+
+
+def test_a_table_in_place_of_its_editor_is_named():
+    frame = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [3.0, 1.0, 2.0]})
+    with pytest.raises(SettingsError, match=r"not a DataFrame.*from_frame"):
+        explain(None, frame, frame, reference=frame)

@@ -23,6 +23,7 @@ from matlever.knobs import (
     Knob,
     KnobSpace,
     Predictor,
+    check_editor,
     evaluate_settings,
     predict_settings,
 )
@@ -86,7 +87,7 @@ def sweep(
     Where a mixture's other parts cannot make room within their limits, that point of that sample's
     curve does not exist and is NaN; the mean is over the curves that do.
     """
-    space = editor.space
+    space = check_editor(editor)
     if n_values < 2:
         raise SettingsError(f"n_values={n_values} must be 2 or more.")
     names = _turnable(space) if knobs is None else tuple(knobs)

@@ -19,7 +19,7 @@ from matlever.exceptions import DataError, SettingsError
 from matlever.explanation.explanations import Explanations
 from matlever.explanation.neighbourhood import KnobScale, gaussian_draws
 from matlever.explanation.surrogate import N_GROUPS, fit_surrogates
-from matlever.knobs import Editor, Predictor, predict_settings
+from matlever.knobs import Editor, Predictor, check_editor, predict_settings
 from matlever.knobs.evaluate import take
 
 __all__ = ["explain"]
@@ -114,7 +114,7 @@ def explain(
             f"n_samples={n_samples}, batch_rows={batch_rows} and kernel_width={kernel_width} must "
             "be above 0."
         )
-    space = editor.space
+    space = check_editor(editor)
     known = editor.values(reference)
     scale = KnobScale(space, space.project(known))
     values = np.asarray(editor.values(samples), dtype=float)

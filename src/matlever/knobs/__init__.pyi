@@ -5,6 +5,7 @@ from .knob import KnobKind as KnobKind
 from .knob import Mixture as Mixture
 from .protocols import Editor as Editor
 from .protocols import Predictor as Predictor
+from .protocols import check_editor as check_editor
 from .region import DataRegion as DataRegion
 from .space import ActiveLimit as ActiveLimit
 from .space import KnobSpace as KnobSpace

@@ -7,9 +7,10 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from matlever.exceptions import SettingsError
 from matlever.knobs.space import KnobSpace
 
-__all__ = ["Editor", "Predictor"]
+__all__ = ["Editor", "Predictor", "check_editor"]
 
 
 @runtime_checkable
@@ -48,3 +49,20 @@ class Editor(Protocol):
             Feasible settings.
         """
         ...
+
+
+def check_editor(editor: Any) -> KnobSpace:
+    """Return the editor's space, or say what an editor is.
+
+    Raises
+    ------
+    SettingsError
+        If `editor` is something else, for instance the table itself.
+    """
+    space = getattr(editor, "space", None)
+    if not isinstance(space, KnobSpace):
+        raise SettingsError(
+            f"An editor with knobs is needed, not a {type(editor).__name__}. For a table: "
+            "TableEditor.from_table(table), for a DataFrame: TableEditor.from_frame(frame)."
+        )
+    return space

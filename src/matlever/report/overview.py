@@ -78,12 +78,16 @@ def overview(results: Mapping[str, Any], targets: list[Mapping[str, Any]]) -> st
     facts = [text(source, 120)] if source else []
     facts += [plural(rows, "row")] if rows is not None else []
     title = plain(string(results.get("title")), 160) or "Study"
+    # What a card says is not said above it again.
     on_cards = {plain(string(pick(target, "verdict", "sentence"))) for target in targets} - {""}
+    cards_of = tuple(f"{name}: " for t in targets if (name := plain(string(t.get("name")))))
     sentences = [plain(string(entry)) for entry in items(pick(results, "summary", "sentences"))]
     listed = "".join(
         f"<li>{text(sentence)}</li>"
         for sentence in sentences
-        if sentence and not any(said in sentence for said in on_cards)
+        if sentence
+        and not sentence.startswith(cards_of)
+        and not any(said in sentence for said in on_cards)
     )
     headline = text(string(pick(results, "summary", "headline")))
     cards = "".join(_card(target, place) for place, target in enumerate(targets))
