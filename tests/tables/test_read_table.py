@@ -472,3 +472,19 @@ def test_table_describes_itself_in_json(tmp_path: Path) -> None:
 def test_unknown_options_are_settings_errors(tmp_path: Path, keywords: dict[str, object]) -> None:
     with pytest.raises(SettingsError, match="Use"):
         read(tmp_path, RUNS, "length", **keywords)
+
+
+@pytest.mark.parametrize(
+    ("cells", "first_day"),
+    [
+        (["01/13/2024", "02/03/2024", "03/04/2024", "04/05/2024", "05/06/2024"], "2024-01-13"),
+        (["13/01/2024", "03/02/2024", "04/03/2024", "05/04/2024", "06/05/2024"], "2024-01-13"),
+    ],
+)
+def test_one_day_above_12_decides_the_whole_column(tmp_path, cells, first_day):
+    rows = "".join(f"{cell},{k},{k * k}\n" for k, cell in enumerate(cells))
+    (tmp_path / "t.csv").write_text("run on,a,y\n" + rows)
+    table = read_table(tmp_path / "t.csv", "y")
+    assert table.column("run on").kind == "date"
+    days = (pd.Timestamp(first_day) - pd.Timestamp("1970-01-01")).days
+    assert table.inputs["run on"].iloc[0] == days

@@ -51,6 +51,8 @@ _WITH_UNIT = re.compile(rf"(?P<number>{_SIGN}[0-9.,][0-9.,]*{_EXPONENT})(?P<gap>
 _GLUED_LETTERS = frozenset("gsmhKVWNJµ%°Å‰")
 
 DATE_FORMATS = ("yyyy-mm-dd", "dd.mm.yyyy", "yyyy/mm/dd")
+# Only a whole column can tell these two apart: by a day above 12.
+SLASH_FORMATS = ("mm/dd/yyyy", "dd/mm/yyyy")
 _TIME = (
     r"(?:[T ](?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.,][0-9]+)?)?Z?)?"
 )
@@ -63,6 +65,12 @@ _DATES = {
     ),
     "yyyy/mm/dd": re.compile(
         rf"(?P<year>[0-9]{{4}})/(?P<month>[0-9]{{1,2}})/(?P<day>[0-9]{{1,2}}){_TIME}"
+    ),
+    "mm/dd/yyyy": re.compile(
+        rf"(?P<month>[0-9]{{1,2}})/(?P<day>[0-9]{{1,2}})/(?P<year>[0-9]{{4}}){_TIME}"
+    ),
+    "dd/mm/yyyy": re.compile(
+        rf"(?P<day>[0-9]{{1,2}})/(?P<month>[0-9]{{1,2}})/(?P<year>[0-9]{{4}}){_TIME}"
     ),
 }
 _EPOCH = dt.datetime(1970, 1, 1)
@@ -264,7 +272,7 @@ def parse_date(text: str, style: str) -> float | None:
     ----------
     text : str
         The cell.
-    style : {"yyyy-mm-dd", "dd.mm.yyyy", "yyyy/mm/dd"}
+    style : {"yyyy-mm-dd", "dd.mm.yyyy", "yyyy/mm/dd", "mm/dd/yyyy", "dd/mm/yyyy"}
         How dates are written; a time of day may follow.
 
     Examples

@@ -14,6 +14,7 @@ from matlever.exceptions import Fault, shorten
 from matlever.tables._cell_units import CellUnits, Place, unit_of_cells
 from matlever.tables._cells import (
     DATE_FORMATS,
+    SLASH_FORMATS,
     Reading,
     explain_text,
     is_missing,
@@ -170,6 +171,13 @@ def _as_dates(
         share = sum(texts[text] for text in days) / n_filled
         if share > best_share:
             best, best_days, best_share = style, days, share
+    slashed = {
+        style: {text: d for text in texts if (d := parse_date(text, style)) is not None}
+        for style in SLASH_FORMATS
+    }
+    decided = [style for style, days in slashed.items() if days and len(days) == len(texts)]
+    if len(decided) == 1:
+        best, best_days, best_share = decided[0], slashed[decided[0]], 1.0
     if best_share < MOSTLY and not forced:
         return None
     numbers = np.full(len(cells), np.nan)
