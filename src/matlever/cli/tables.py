@@ -176,7 +176,9 @@ def print_reproduction(found: Mapping[str, Any]) -> None:
     out = standard_output()
     out.print(found["title"])
     out.print(found["statement"])
-    grid = _grid("rows, target", "", "paper", "ours, paper's protocol", "ours, leakage-free")
+    grid = _grid("rows, target", "", "paper", "ours, same protocol", "ours, honest")
+    for column in grid.columns:
+        column.no_wrap = True
     for entry in found["table"]:
         grid.add_row(
             f"{entry['rows']}, {entry['target']}",
