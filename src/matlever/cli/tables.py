@@ -176,12 +176,14 @@ def print_reproduction(found: Mapping[str, Any]) -> None:
     out = standard_output()
     out.print(found["title"])
     out.print(found["statement"])
-    grid = _grid("rows, target", "", "paper", "ours, same protocol", "ours, honest")
-    for column in grid.columns:
-        column.no_wrap = True
+    grid = _grid("", "", "paper", "ours, same protocol", "ours, honest")
+    rows = None
     for entry in found["table"]:
+        if entry["rows"] != rows:
+            rows = entry["rows"]
+            grid.add_row(f"{rows} rows")
         grid.add_row(
-            f"{entry['rows']}, {entry['target']}",
+            f"  {entry['target']}",
             entry["metric"],
             _with_sd(entry["paper"], entry["paper_sd"]),
             _with_sd(entry["ours_paper_protocol"], entry["ours_paper_protocol_sd"]),

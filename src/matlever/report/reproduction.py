@@ -122,8 +122,9 @@ def _table(entries: Sequence[Mapping[str, Any]]) -> str:
         f'<th scope="col" class="n">ours,<br/>honest</th></tr></thead><tbody>{"".join(body)}'
         "</tbody></table></div>"
         '<p class="how">± is the standard deviation over folds; in the honest column over repeats, '
-        "so the luck of the split alone. The data, and so the scale of each target, differ from the paper's: compare R² first. On the whole set there is no honest "
-        f"score ({DASH}): synthetic rows are not measurements.</p>"
+        "so the luck of the split alone. The data, and so the scale of each target, differ from "
+        "the paper's: compare R² first. On the whole set there is no honest score "
+        f"({DASH}): synthetic rows are not measurements.</p>"
     )
 
 
