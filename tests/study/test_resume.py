@@ -18,7 +18,7 @@ from matlever.cli import main
 from matlever.exceptions import StudyError
 from matlever.storage import write_json
 from matlever.study import StudySettings, load_study, run_study, study_settings
-from matlever.study.run import _command
+from matlever.study.record import study_command
 
 VOLATILE = {"record.json"}  # times of a run
 
@@ -140,7 +140,7 @@ def test_what_a_user_keeps_in_the_folder_is_not_deleted(tmp_path):
 )
 def test_the_recorded_command_asks_for_the_same_study(settings):
     asked = StudySettings(file="t.csv", targets=("y", "z (nm)"), **settings)
-    words = shlex.split(_command(asked))
+    words = shlex.split(study_command(asked))
     assert words[:2] == ["matlever", "study"]
     given = main.commands["study"].make_context("study", words[2:]).params
     for name in ("out", "as_json", "quiet", "force"):

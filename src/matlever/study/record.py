@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import platform
+import shlex
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from matlever._version import __version__
+from matlever.study.settings import StudySettings
 
-__all__ = ["run_record", "versions"]
+__all__ = ["run_record", "study_command", "versions"]
 
 _LIBRARIES = ("numpy", "scipy", "pandas", "scikit-learn", "torch")
 
@@ -37,3 +40,43 @@ def run_record(seconds: float, n_reused: int) -> dict[str, Any]:
         "machine": platform.machine(),
         "system": platform.system(),
     }
+
+
+def study_command(settings: StudySettings) -> str:
+    """Return a command line that asks for the same study."""
+    if settings.kinds:
+        return "matlever study study.toml"
+    file = settings.file if settings.is_example else Path(settings.file).name
+    words = ["matlever", "study", file]
+    standard = StudySettings(file=settings.file)
+    for name, option in _OPTIONS.items():
+        value = getattr(settings, name)
+        if value == getattr(standard, name):
+            continue
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+            continue
+        for one in value if isinstance(value, tuple) else [value]:
+            words += [f"--{option}", str(one)]
+    return shlex.join(words)
+
+
+# Setting -> option of the command line that sets it.
+_OPTIONS = {
+    "targets": "target",
+    "group": "group",
+    "inputs": "input",
+    "ignore": "ignore",
+    "missing": "missing",
+    "decimal": "decimal",
+    "delimiter": "delimiter",
+    "sheet": "sheet",
+    "encoding": "encoding",
+    "folds": "folds",
+    "repeats": "repeats",
+    "level": "level",
+    "log_targets": "log-targets",
+    "three_numbers": "three-numbers",
+    "seed": "seed",
+    "device": "device",
+}

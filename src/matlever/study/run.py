@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,10 +16,18 @@ import pandas as pd
 
 from matlever._version import __version__
 from matlever.exceptions import ModelFileError, SettingsError, StudyError
-from matlever.storage import MODEL_SCHEMA, read_json, read_model, write_json, write_text
+from matlever.storage import read_json, read_model, write_json, write_text
 from matlever.study.explain import swept, weighed
+from matlever.study.folder import (
+    PARTS,
+    RESULTS_SCHEMA,
+    check_folder,
+    check_same_table,
+    score_frame,
+    write_tables,
+)
 from matlever.study.model import StudyModel
-from matlever.study.record import run_record, versions
+from matlever.study.record import run_record, study_command, versions
 from matlever.study.settings import StudySettings
 from matlever.study.stages import Stages
 from matlever.study.target import target_rows
@@ -28,11 +35,9 @@ from matlever.study.validate import count_fits, validate
 from matlever.study.words import headline, target_sentence
 from matlever.tables import Table, TableEditor, read_table
 
-__all__ = ["RESULTS_SCHEMA", "Progress", "Study", "load_study", "run_study"]
+__all__ = ["Progress", "Study", "load_study", "run_study"]
 
-RESULTS_SCHEMA = "matlever-results/1"
 Progress = Callable[[int, int, str], None]
-_PARTS = ".parts"
 
 
 @dataclass(frozen=True)
@@ -105,23 +110,23 @@ def run_study(
     started = time.monotonic()
     asked = study_settings(source, targets, **settings)
     folder = asked.default_folder if out is None else Path(out)
-    _check_folder(folder)
+    check_folder(folder)
     table = read_study_table(asked)
     key = asked.digest(table.sha256, __version__)
     finished = _finished(folder, key)
     if finished is not None:
         return finished
     if not overwrite:
-        _check_same_table(folder, table)
+        check_same_table(folder, table)
     _check_device(asked.device)
-    stages = Stages(folder / _PARTS, key)
+    stages = Stages(folder / PARTS, key)
     with _threads(asked.jobs):
         results, model = _computed(table, asked, stages, progress)
     results["key"] = key
     # While results.json is missing the study is not complete: an earlier one goes first, and the
     # new one is written after everything it describes.
     (folder / "results.json").unlink(missing_ok=True)
-    _write_tables(folder / "tables", results, table)
+    write_tables(folder / "tables", results, table)
     model.save(folder / "model", {"data": results["data"]["file"], "key": key})
     settings_file = folder / "study.toml"
     if isinstance(source, StudySettings) or Path(source).resolve() != settings_file.resolve():
@@ -171,7 +176,7 @@ def load_study(folder: str | os.PathLike[str]) -> Study:
     if not (path / "results.json").is_file():
         hint = (
             "it was interrupted; run the same `matlever study` command again to finish it"
-            if (path / _PARTS).is_dir()
+            if (path / PARTS).is_dir()
             else "make one with `matlever study FILE --target COLUMN --out FOLDER`"
         )
         raise StudyError(f"{path} holds no finished study: {hint}.")
@@ -254,7 +259,7 @@ def _computed(
             "python": platform.python_version(),
             "libraries": versions(),
             "seed": settings.seed,
-            "command": _command(settings),
+            "command": study_command(settings),
         },
     }
     model = StudyModel(
@@ -265,93 +270,6 @@ def _computed(
         {one.column.name: one.honest.n_units for one in rows},
     )
     return results, model
-
-
-def score_frame(results: Mapping[str, Any]) -> pd.DataFrame:
-    """Return the scores in `results` as one row for each target, model and protocol."""
-    rows = []
-    for target in results["targets"]:
-        for entry in target["scores"]:
-            for protocol in ("honest", "random"):
-                if entry[protocol] is None:
-                    continue
-                row = {
-                    "target": target["name"],
-                    "model": entry["model"],
-                    "protocol": target["protocols"][protocol]["text"],
-                    "n_rows": target["n_rows"],
-                }
-                for metric, score in entry[protocol].items():
-                    row[metric] = score["mean"]
-                    row[f"{metric} sd"] = score["sd"]
-                rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def _write_tables(folder: Path, results: Mapping[str, Any], table: Table) -> None:
-    """Write scores, held-out predictions, weights, sweeps and the data used as CSV."""
-    held_out, weights, sweeps = [], [], []
-    for target in results["targets"]:
-        frame = pd.DataFrame({k: v for k, v in target["held_out"].items() if v is not None})
-        held_out.append(frame.assign(target=target["name"]))
-        found = target["weights"]
-        for i, row in enumerate(found["rows"]):
-            weights += [
-                {
-                    "target": target["name"],
-                    "row": row,
-                    "knob": knob,
-                    "slope per standard deviation": found["slope_standardised"][i][j],
-                    "slope per unit": found["slope"][i][j],
-                }
-                for j, knob in enumerate(found["knobs"])
-            ]
-        for one in target["sweeps"]:
-            values = one["values"] if one["levels"] is None else one["levels"]
-            frame = pd.DataFrame({"value": values, "mean prediction": one["mean"]})
-            if one["lower"] is not None:
-                frame = frame.assign(lower=one["lower"], upper=one["upper"])
-            sweeps.append(frame.assign(target=target["name"], knob=one["knob"]))
-    files = {
-        "scores": score_frame(results),
-        "held_out": pd.concat(held_out),
-        "weights": pd.DataFrame(weights),
-        "sweeps": pd.concat(sweeps) if sweeps else pd.DataFrame(),
-        "data_used": table.frame.rename_axis("row").reset_index(),
-    }
-    for name, frame in files.items():
-        write_text(folder / f"{name}.csv", frame.to_csv(index=False))
-
-
-def _check_folder(folder: Path) -> None:
-    if folder.is_file():
-        raise StudyError(f"{folder} is a file; give a folder with --out.")
-    if not folder.is_dir():
-        return
-    names = {path.name for path in folder.iterdir()}
-    if names and not (_PARTS in names or _is_ours(folder / "results.json", RESULTS_SCHEMA)):
-        raise StudyError(
-            f"{folder} is not empty and holds no study: nothing is written there. "
-            "Choose another folder with --out."
-        )
-    if "model" in names and not _is_ours(folder / "model" / "model.json", MODEL_SCHEMA):
-        raise StudyError(
-            f"{folder / 'model'} was not written by matlever: nothing is written there. "
-            "Choose another folder with --out."
-        )
-
-
-def _check_same_table(folder: Path, table: Table) -> None:
-    """Raise StudyError if `folder` holds the finished study of another table."""
-    if not (folder / "results.json").is_file():
-        return
-    data = read_json(folder / "results.json").get("data") or {}
-    if data.get("sha256") != table.sha256:
-        raise StudyError(
-            f"{folder} holds the study of {data.get('file')!r} as it was then; {table.source!r} is "
-            "another table, or was changed since. Choose another --out, or replace that study with "
-            "--force (overwrite=True in Python)."
-        )
 
 
 def _check_device(device: str) -> None:
@@ -365,15 +283,6 @@ def _check_device(device: str) -> None:
             f"device {device!r} is not available here; 'cpu' always is, 'cuda' where torch sees a "
             "GPU."
         ) from error
-
-
-def _is_ours(path: Path, schema: str) -> bool:
-    """Return whether a JSON file has our schema."""
-    try:
-        document = read_json(path)
-    except (OSError, ValueError):
-        return False
-    return isinstance(document, dict) and document.get("schema") == schema
 
 
 def _finished(folder: Path, key: str) -> Study | None:
@@ -411,46 +320,6 @@ def _threads(jobs: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _command(settings: StudySettings) -> str:
-    """Return a command line that asks for the same study."""
-    if settings.kinds:
-        return "matlever study study.toml"
-    file = settings.file if settings.is_example else Path(settings.file).name
-    words = ["matlever", "study", file]
-    standard = StudySettings(file=settings.file)
-    for name, option in _OPTIONS.items():
-        value = getattr(settings, name)
-        if value == getattr(standard, name):
-            continue
-        if isinstance(value, bool):
-            words.append(f"--{option}" if value else f"--no-{option}")
-            continue
-        for one in value if isinstance(value, tuple) else [value]:
-            words += [f"--{option}", str(one)]
-    return shlex.join(words)
-
-
-# Setting -> option of the command line that sets it.
-_OPTIONS = {
-    "targets": "target",
-    "group": "group",
-    "inputs": "input",
-    "ignore": "ignore",
-    "missing": "missing",
-    "decimal": "decimal",
-    "delimiter": "delimiter",
-    "sheet": "sheet",
-    "encoding": "encoding",
-    "folds": "folds",
-    "repeats": "repeats",
-    "level": "level",
-    "log_targets": "log-targets",
-    "three_numbers": "three-numbers",
-    "seed": "seed",
-    "device": "device",
-}
 
 
 def _listed(names: list[str]) -> str:

@@ -158,13 +158,13 @@ def headline(targets: Sequence[Mapping[str, Any]]) -> str:
     for target in targets:
         skill = target["verdict"]["skill"]
         by_skill["able" if skill in ("useful", "strong") else skill].append(target["name"])
+    new = " on new groups" if any(t["protocols"]["random"] for t in targets) else ""
     parts = []
     if by_skill["able"]:
-        parts.append(f"These inputs predict {_listed(by_skill['able'])}")
+        parts.append(f"These inputs predict {_listed(by_skill['able'])}{new}")
     if by_skill["weak"]:
-        parts.append(f"There are signs of weak skill for {_listed(by_skill['weak'])}")
+        parts.append(f"There are signs of weak skill{new} for {_listed(by_skill['weak'])}")
     if by_skill["none"]:
-        new = " on new groups" if any(t["protocols"]["random"] for t in targets) else ""
         parts.append(f"There is no evidence of skill{new} for {_listed(by_skill['none'])}")
     return ". ".join(parts) + "."
 
