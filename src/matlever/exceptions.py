@@ -13,7 +13,6 @@ __all__ = [
     "DataError",
     "Fault",
     "MatleverError",
-    "MatleverWarning",
     "MissingExtraError",
     "ModelFileError",
     "NotEnoughDataError",
@@ -70,10 +69,6 @@ def shorten(text: str, width: int = 60) -> str:
 
 class MatleverError(Exception):
     """Base class of all errors raised on purpose."""
-
-
-class MatleverWarning(UserWarning):
-    """Base class of all warnings matlever issues."""
 
 
 class DataError(MatleverError, ValueError):

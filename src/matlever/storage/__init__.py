@@ -8,12 +8,11 @@ from matlever.storage.atomic import (
     write_text,
 )
 from matlever.storage.model_folder import MODEL_SCHEMA, read_model, write_model
-from matlever.storage.state import State, Storable
+from matlever.storage.state import State
 
 __all__ = [
     "MODEL_SCHEMA",
     "State",
-    "Storable",
     "atomic_folder",
     "read_json",
     "read_model",

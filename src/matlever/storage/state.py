@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matlever.exceptions import ModelFileError
 
-__all__ = ["State", "Storable"]
+__all__ = ["State"]
 
 
 @dataclass(frozen=True)
@@ -73,17 +73,3 @@ class State:
         if name not in self.parts:
             raise ModelFileError(f"{self.kind}: the part {name!r} is missing from the model file.")
         return self.parts[name]
-
-
-@runtime_checkable
-class Storable(Protocol):
-    """An object that can be written to a model folder."""
-
-    def to_state(self) -> State:
-        """Return everything needed to rebuild the object."""
-        ...
-
-    @classmethod
-    def from_state(cls, state: State) -> Self:
-        """Rebuild the object; predictions are bitwise those of the original."""
-        ...

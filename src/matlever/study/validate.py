@@ -104,7 +104,7 @@ def validate(
     log_scale = bool(np.any(full.log_targets_))
     predictor = CrossConformalRegressor.from_cross_validation(
         full,
-        [restore(fold_states.part(part)) for part in fold_states.parts],
+        [restore(fold_states.part(f"fold_{k}")) for k in range(rows.honest.n_folds)],
         rows.honest.fold_of_row[0],
         rows.y,
         honest.predictions[DEFAULT][0],
