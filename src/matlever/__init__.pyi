@@ -13,6 +13,9 @@ from .explanation import explain as explain
 from .explanation import sweep as sweep
 from .knobs import Knob as Knob
 from .knobs import KnobSpace as KnobSpace
+from .knobs import TableEditor as TableEditor
+from .knobs import as_editor as as_editor
+from .knobs import as_predictor as as_predictor
 from .report import write_report as write_report
 from .study import Study as Study
 from .study import StudyModel as StudyModel
@@ -26,7 +29,6 @@ from .tables import NanorodLaw as NanorodLaw
 from .tables import SmallTableRegressor as SmallTableRegressor
 from .tables import SmoteReg as SmoteReg
 from .tables import Table as Table
-from .tables import TableEditor as TableEditor
 from .tables import TableRegressor as TableRegressor
 from .tables import TaughtAugmentation as TaughtAugmentation
 from .tables import load_example as load_example

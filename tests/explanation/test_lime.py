@@ -17,7 +17,7 @@ from matlever.exceptions import DataError, SettingsError
 from matlever.explanation import explain
 from matlever.explanation.neighbourhood import gaussian_draws
 from matlever.knobs import Knob, KnobSpace, Mixture
-from matlever.tables.editor import TableEditor
+from matlever.knobs.table_editor import TableEditor
 
 RNG = np.random.default_rng(7)
 X3 = RNG.normal(size=(40, 3)) * [1.0, 20.0, 0.1] + [5.0, 100.0, 0.0]
@@ -379,7 +379,9 @@ def test_many_knobs_get_more_points_and_a_note():
     np.testing.assert_allclose(found.slope[:, 7], 1.0, rtol=1e-6)
 
 
-def test_a_table_in_place_of_its_editor_is_named():
-    frame = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [3.0, 1.0, 2.0]})
-    with pytest.raises(SettingsError, match=r"not a DataFrame.*from_frame"):
-        explain(None, frame, frame, reference=frame)
+def test_a_frame_or_an_array_stands_for_its_editor():
+    model = Model(lambda X: np.asarray(X, dtype=float) @ [1.0, 2.0, 3.0])
+    by_editor = explain(model, TableEditor.from_frame(X3), X3, reference=X3)
+    np.testing.assert_array_equal(explain(model, X3, X3, reference=X3).slope, by_editor.slope)
+    with pytest.raises(SettingsError, match="not a NoneType"):
+        explain(model, None, X3, reference=X3)

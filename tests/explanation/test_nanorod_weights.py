@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from matlever.explanation import explain
-from matlever.tables.editor import TableEditor
+from matlever.knobs.table_editor import TableEditor
 from matlever.tables.simulate import NanorodLaw, simulate_nanorods
 
 LAW = NanorodLaw()

@@ -15,7 +15,7 @@ from sklearn.inspection import partial_dependence
 from matlever.exceptions import DataError, SettingsError
 from matlever.explanation import sweep
 from matlever.knobs import Knob, KnobSpace, Mixture
-from matlever.tables.editor import TableEditor
+from matlever.knobs.table_editor import TableEditor
 
 RNG = np.random.default_rng(3)
 RUNS = pd.DataFrame(

@@ -23,7 +23,8 @@ from matlever.knobs import (
     Knob,
     KnobSpace,
     Predictor,
-    check_editor,
+    as_editor,
+    as_predictor,
     evaluate_settings,
     predict_settings,
 )
@@ -87,7 +88,8 @@ def sweep(
     Where a mixture's other parts cannot make room within their limits, that point of that sample's
     curve does not exist and is NaN; the mean is over the curves that do.
     """
-    space = check_editor(editor)
+    predictor, editor = as_predictor(predictor), as_editor(editor)
+    space = editor.space
     if n_values < 2:
         raise SettingsError(f"n_values={n_values} must be 2 or more.")
     names = _turnable(space) if knobs is None else tuple(knobs)

@@ -19,7 +19,7 @@ from matlever.exceptions import DataError, SettingsError
 from matlever.explanation.explanations import Explanations
 from matlever.explanation.neighbourhood import KnobScale, gaussian_draws
 from matlever.explanation.surrogate import N_GROUPS, fit_surrogates
-from matlever.knobs import Editor, Predictor, check_editor, predict_settings
+from matlever.knobs import Editor, Predictor, as_editor, as_predictor, predict_settings
 from matlever.knobs.evaluate import take
 
 __all__ = ["explain"]
@@ -114,7 +114,8 @@ def explain(
             f"n_samples={n_samples}, batch_rows={batch_rows} and kernel_width={kernel_width} must "
             "be above 0."
         )
-    space = check_editor(editor)
+    predictor, editor = as_predictor(predictor), as_editor(editor)
+    space = editor.space
     known = editor.values(reference)
     scale = KnobScale(space, space.project(known))
     values = np.asarray(editor.values(samples), dtype=float)

@@ -7,10 +7,9 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from matlever.exceptions import SettingsError
 from matlever.knobs.space import KnobSpace
 
-__all__ = ["Editor", "Predictor", "check_editor"]
+__all__ = ["DifferentiableEditor", "DifferentiablePredictor", "Editor", "Predictor"]
 
 
 @runtime_checkable
@@ -51,18 +50,19 @@ class Editor(Protocol):
         ...
 
 
-def check_editor(editor: Any) -> KnobSpace:
-    """Return the editor's space, or say what an editor is.
+@runtime_checkable
+class DifferentiablePredictor(Protocol):
+    """A predictor whose predictions know their gradient with respect to the samples."""
 
-    Raises
-    ------
-    SettingsError
-        If `editor` is something else, for instance the table itself.
-    """
-    space = getattr(editor, "space", None)
-    if not isinstance(space, KnobSpace):
-        raise SettingsError(
-            f"An editor with knobs is needed, not a {type(editor).__name__}. For a table: "
-            "TableEditor.from_table(table), for a DataFrame: TableEditor.from_frame(frame)."
-        )
-    return space
+    def predict_tensor(self, X: Any) -> Any:
+        """Return a tensor of shape (n,) or (n, t) for a tensor of n samples."""
+        ...
+
+
+@runtime_checkable
+class DifferentiableEditor(Protocol):
+    """An editor whose samples know their gradient with respect to the settings."""
+
+    def render_tensor(self, samples: Any, values: Any) -> Any:
+        """Return n * r samples as a tensor, from a tensor of settings of shape (n, r, k)."""
+        ...

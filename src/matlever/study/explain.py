@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlever.explanation import explain, sweep
+from matlever.knobs import TableEditor
 from matlever.study.target import TargetRows
 from matlever.study.words import NO_SKILL
-from matlever.tables import TableEditor
 from matlever.validation import CrossConformalRegressor
 
 __all__ = ["swept", "weighed"]

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from sklearn.model_selection import KFold
 
 from matlever.explanation import explain
-from matlever.knobs import Knob, KnobSpace
+from matlever.knobs import Knob, KnobSpace, TableEditor
 from matlever.storage import write_json, write_text
 from matlever.study.nanorods_parts import (
     PaperProtocol,
@@ -37,7 +37,6 @@ from matlever.tables import (
     AugmentedRegressor,
     NanorodLaw,
     SmallTableRegressor,
-    TableEditor,
     simulate_nanorods,
 )
 from matlever.validation import (

@@ -16,6 +16,7 @@ import pandas as pd
 
 from matlever._version import __version__
 from matlever.exceptions import ModelFileError, SettingsError, StudyError
+from matlever.knobs import TableEditor
 from matlever.storage import read_json, read_model, write_json, write_text
 from matlever.study.explain import swept, weighed
 from matlever.study.folder import (
@@ -33,7 +34,7 @@ from matlever.study.stages import Stages
 from matlever.study.target import target_rows
 from matlever.study.validate import count_fits, validate
 from matlever.study.words import headline, target_sentence
-from matlever.tables import Table, TableEditor, read_table
+from matlever.tables import Table, read_table
 
 __all__ = ["Progress", "Study", "load_study", "run_study"]
 

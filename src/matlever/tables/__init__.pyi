@@ -1,5 +1,4 @@
 from .augmented import AugmentedRegressor as AugmentedRegressor
-from .editor import TableEditor as TableEditor
 from .encoder import TableEncoder as TableEncoder
 from .examples import example_info as example_info
 from .examples import example_names as example_names

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from matlever.exceptions import DataError, SettingsError
 from matlever.knobs import Editor, Knob, KnobSpace, Mixture, predict_settings
-from matlever.tables.editor import TableEditor
+from matlever.knobs.table_editor import TableEditor
 from matlever.tables.table import Column, Table
 from matlever.tables.table import Mixture as TableMixture
 

@@ -10,10 +10,11 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from matlever.exceptions import DataError, Fault, SettingsError
-from matlever.knobs import Knob, KnobSpace, Mixture
+from matlever.knobs.knob import Knob, Mixture
+from matlever.knobs.space import KnobSpace
 
 if TYPE_CHECKING:
-    from matlever.tables.table import Table
+    import torch
 
 __all__ = ["TableEditor"]
 
@@ -77,13 +78,13 @@ class TableEditor:
 
     @classmethod
     def from_table(
-        cls, table: Table, *, fixed: Collection[str] = (), limits: Limits | None = None
+        cls, table: Any, *, fixed: Collection[str] = (), limits: Limits | None = None
     ) -> Self:
         """Make an editor of the inputs of a checked table.
 
         Parameters
         ----------
-        table : Table
+        table : matlever.tables.Table
             Its inputs become knobs. Limits are the observed ones; whole numbers without a unit
             become integer knobs; dates are fixed knobs, for nobody can turn them; the table's
             mixtures become mixtures.
@@ -256,6 +257,51 @@ class TableEditor:
             else:
                 columns[name] = setting
         return pd.DataFrame(columns)
+
+    def render_tensor(
+        self, samples: pd.DataFrame | ArrayLike, values: torch.Tensor
+    ) -> torch.Tensor:
+        """Return n * r numeric rows as a tensor that knows its gradient.
+
+        Parameters
+        ----------
+        samples : DataFrame or array_like of n rows
+            The rows that are edited.
+        values : Tensor of shape (n, r, k)
+            Settings.
+
+        Returns
+        -------
+        rows : Tensor of shape (n * r, n_columns)
+
+        Raises
+        ------
+        SettingsError
+            If a column holds words: these have no gradient.
+        """
+        import torch
+
+        if not self.is_differentiable:
+            raise SettingsError("Rows with words cannot be rendered as a tensor.")
+        n, r, k = values.shape
+        flat = values.reshape(n * r, k)
+        if self._all_numeric:
+            return flat
+        frame = samples if isinstance(samples, pd.DataFrame) else self._frame_of(samples)
+        own = torch.as_tensor(
+            frame[list(self.columns)].to_numpy(dtype=float), dtype=flat.dtype, device=flat.device
+        )
+        position = {name: j for j, name in enumerate(self.space.names)}
+        turned = [
+            flat[:, position[name]] if name in position else own[:, c].repeat_interleave(r)
+            for c, name in enumerate(self.columns)
+        ]
+        return torch.stack(turned, dim=1)
+
+    @property
+    def is_differentiable(self) -> bool:
+        """Whether rows can be rendered as tensors: no knob has levels that are words."""
+        return not bool(np.asarray(self.space.is_categorical).any())
 
     # -- storing ----------------------------------------------------------------------------------
 
