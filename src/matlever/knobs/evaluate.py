@@ -47,7 +47,8 @@ def evaluate_settings(
     values : ndarray of shape (n, r, k)
         Feasible settings.
     batch_rows : int, default=200_000
-        At most so many rendered samples go into one call.
+        At most so many rendered samples go into one call; fewer where the editor says so by an
+        attribute ``most_rows``.
     allow_infinite : bool, default=False
         Whether values may be infinite, as the limits of a prediction may be.
 
@@ -63,6 +64,7 @@ def evaluate_settings(
     """
     if batch_rows < 1:
         raise SettingsError(f"batch_rows={batch_rows} must be 1 or more.")
+    batch_rows = min(batch_rows, getattr(editor, "most_rows", batch_rows))
     n, r, _ = values.shape
     feasible = editor.space.is_feasible(values)
     if not feasible.all():

@@ -29,6 +29,11 @@ class Editor(Protocol):
     ----------
     space : KnobSpace
         The k knobs that can be turned, and their limits.
+
+    Notes
+    -----
+    Where samples are large, an editor may have an attribute ``most_rows``: at most so many rendered
+    samples are then asked for at a time.
     """
 
     space: KnobSpace

@@ -42,7 +42,7 @@ class DataRegion:
 
     def __init__(self, space: KnobSpace, known: ArrayLike, *, percentile: float = 95.0) -> None:
         self._space = space
-        points = np.unique(self._coordinates(known), axis=0)
+        points = np.unique(self.coordinates(known), axis=0)
         if not len(points):
             raise NotEnoughDataError("There is no known sample to measure distances to.")
         self._tree = cKDTree(points)
@@ -54,7 +54,7 @@ class DataRegion:
         """Distance of settings (..., k) to the nearest known sample, of shape (...), scaled."""
         v = np.asarray(values, dtype=float)
         distance: NDArray[np.float64] = self._tree.query(
-            self._coordinates(v.reshape(-1, v.shape[-1]))
+            self.coordinates(v.reshape(-1, v.shape[-1]))
         )[0].reshape(v.shape[:-1])
         return distance
 
@@ -63,7 +63,8 @@ class DataRegion:
         inside: NDArray[np.bool_] = self.distance(values) <= self.radius
         return inside
 
-    def _coordinates(self, values: ArrayLike) -> NDArray[np.float64]:
+    def coordinates(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Return settings (..., k) as points (..., p) between which distances are Euclidean."""
         scaled = self._space.scale(values)
         columns = []
         for j, knob in enumerate(self._space.knobs):
