@@ -136,6 +136,13 @@ def test_what_a_user_keeps_in_the_folder_is_not_deleted(tmp_path):
         {"inputs": ("a",), "folds": 5, "repeats": 2, "level": 0.8, "log_targets": "never"},
         {"group": "g h", "ignore": ("b", "c"), "missing": "impute", "decimal": ","},
         {"three_numbers": False, "seed": 7, "delimiter": ";", "encoding": "latin-1"},
+        {
+            "goals": {"y": "maximise", "z (nm)": (1.5, None)},
+            "limits": {"a": (None, -2.0), "b": (1.0, 2.0)},
+            "fixed": ("c", "d e"),
+            "costs": {"a": 0.1},
+            "steps": {"a": 1e-7},
+        },
     ],
 )
 def test_the_recorded_command_asks_for_the_same_study(settings):

@@ -7,7 +7,14 @@ from typing import Any
 
 import click
 
-__all__ = ["force_option", "reading_options", "study_options", "table_options"]
+__all__ = [
+    "force_option",
+    "goal_option",
+    "knob_options",
+    "reading_options",
+    "study_options",
+    "table_options",
+]
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -70,7 +77,49 @@ table_options = _together(
 )
 """What a table holds and how to read it."""
 
+knob_options = _together(
+    click.option(
+        "--fix",
+        "fixed",
+        multiple=True,
+        metavar="COLUMN",
+        help="Input that stays as it is in each row; may be given several times.",
+    ),
+    click.option(
+        "--limit",
+        "limits",
+        multiple=True,
+        metavar="COLUMN=LOW..HIGH",
+        help="How far an input can be turned; default: as far as the data go.",
+    ),
+    click.option(
+        "--cost",
+        "costs",
+        multiple=True,
+        metavar="COLUMN=NUMBER",
+        help="Cost of turning an input from one limit to the other; default 1.",
+    ),
+    click.option(
+        "--step",
+        "steps",
+        multiple=True,
+        metavar="COLUMN=NUMBER",
+        help="Input that is set to multiples of a step only.",
+    ),
+)
+"""What can be turned, and how far."""
+
+goal_option = click.option(
+    "--goal",
+    "goals",
+    multiple=True,
+    metavar="TARGET=GOAL",
+    help="What is wanted: a number, 10..20, 10.. (at least), ..20 (at most), max or min.",
+)
+
 study_options = _together(
+    goal_option,
+    knob_options,
     click.option("--folds", type=int, help="Folds of the cross-validation; default 10."),
     click.option("--repeats", type=int, help="Its repeats; default: more for smaller tables."),
     click.option("--level", type=float, help="Nominal coverage of the intervals; default 0.9."),

@@ -1,8 +1,12 @@
+from .known import KnownRows as KnownRows
 from .model import StudyModel as StudyModel
 from .nanorods import reproduce_nanorods as reproduce_nanorods
+from .one_target import TargetModel as TargetModel
 from .run import Study as Study
 from .run import load_study as load_study
 from .run import read_study_table as read_study_table
 from .run import run_study as run_study
 from .run import study_settings as study_settings
 from .settings import StudySettings as StudySettings
+from .turn import Wishes as Wishes
+from .turn import turned_editor as turned_editor

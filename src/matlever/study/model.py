@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 import pandas as pd
@@ -12,11 +12,15 @@ from numpy.typing import NDArray
 
 from matlever.exceptions import ModelFileError, SettingsError
 from matlever.storage import State, read_model, write_model
+from matlever.study.known import KnownRows
+from matlever.study.one_target import TargetModel
 from matlever.tables import Column
 from matlever.tables.restore import restore
-from matlever.validation import CrossConformalRegressor, minimum_rows
+from matlever.validation import CrossConformalRegressor
 
 __all__ = ["StudyModel"]
+
+Array = NDArray[np.float64]
 
 _KIND = "StudyModel"
 
@@ -37,6 +41,10 @@ class StudyModel:
     n_units : mapping of str to int, optional
         By target, how many rows (groups, different settings) stand for themselves: where there
         are too few for a level no interval is given. Default: the number of rows.
+    factors : mapping of str to float, optional
+        By target, what the model's own standard deviation is multiplied by; default 1.
+    known : KnownRows, optional
+        The rows it was fitted to, and the knobs; a model may be without them.
     """
 
     def __init__(
@@ -46,6 +54,8 @@ class StudyModel:
         predictors: Mapping[str, CrossConformalRegressor],
         level: float = 0.9,
         n_units: Mapping[str, int] | None = None,
+        factors: Mapping[str, float] | None = None,
+        known: KnownRows | None = None,
     ) -> None:
         self.inputs = tuple(inputs)
         self.targets = tuple(targets)
@@ -54,23 +64,31 @@ class StudyModel:
         self.n_units = {name: len(p.y_) for name, p in self.predictors.items()} | dict(
             n_units or {}
         )
+        self.factors = dict.fromkeys(self.predictors, 1.0) | dict(factors or {})
+        self.known = known
 
     def __repr__(self) -> str:
         names = ", ".join(column.name for column in self.inputs)
         return f"StudyModel({names} -> {', '.join(self.predictors)})"
 
-    def predict(self, X: pd.DataFrame) -> NDArray[np.float64]:
-        """Return predictions.
+    @overload
+    def predict(self, X: pd.DataFrame, return_std: Literal[False] = False) -> Array: ...
+    @overload
+    def predict(self, X: pd.DataFrame, return_std: Literal[True]) -> tuple[Array, Array]: ...
+    def predict(self, X: pd.DataFrame, return_std: bool = False) -> Array | tuple[Array, Array]:
+        """Return predictions of all targets, each in its own unit.
 
         Parameters
         ----------
         X : DataFrame of shape (n_rows, n_inputs)
             Columns named as the study's inputs; further columns are ignored.
+        return_std : bool, default=False
+            Also return standard deviations, see :meth:`TargetModel.predict`.
 
         Returns
         -------
-        prediction : ndarray of shape (n_rows, n_targets)
-            In each target's unit.
+        mean : ndarray of shape (n_rows, n_targets)
+        std : ndarray of the same shape, only with `return_std`
 
         Raises
         ------
@@ -78,7 +96,50 @@ class StudyModel:
             If an input is missing from `X`.
         """
         chosen = self._chosen(X)
-        return np.column_stack([p.predict(chosen) for p in self.predictors.values()])
+        if not return_std:
+            return np.column_stack([p.predict(chosen) for p in self.predictors.values()])
+        both = [self.for_target(name).predict(chosen, return_std=True) for name in self.predictors]
+        return np.column_stack([mean for mean, _ in both]), np.column_stack([s for _, s in both])
+
+    def predict_interval(self, X: pd.DataFrame, level: float | None = None) -> tuple[Array, Array]:
+        """Return the limits of the predictions of all targets.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n_rows, n_inputs)
+        level : float, optional
+            Nominal coverage; default that of the study.
+
+        Returns
+        -------
+        lower, upper : ndarray of shape (n_rows, n_targets)
+            Minus and plus infinity where there were too few rows for an interval.
+        """
+        chosen = self._chosen(X)
+        both = [self.for_target(name).predict_interval(chosen, level) for name in self.predictors]
+        return np.column_stack([low for low, _ in both]), np.column_stack(
+            [high for _, high in both]
+        )
+
+    def for_target(self, name: str) -> TargetModel:
+        """Return one target, by its name or header, as a predictor of its own.
+
+        Raises
+        ------
+        SettingsError
+            If there is no such target.
+        """
+        for column in self.targets:
+            if name in (column.name, column.header, column.label):
+                return TargetModel(
+                    column,
+                    self.predictors[column.name],
+                    self._chosen,
+                    self.level,
+                    self.n_units[column.name],
+                    self.factors[column.name],
+                )
+        raise SettingsError(f"There is no target {name!r}; there are {list(self.predictors)}.")
 
     def predict_table(self, X: pd.DataFrame, level: float | None = None) -> pd.DataFrame:
         """Return predictions, intervals and warnings, a row for each row of `X`.
@@ -88,14 +149,16 @@ class StudyModel:
         data the model has seen, so that the prediction is that of the nearest seen value.
         """
         chosen = self._chosen(X)
-        nominal = self.level if level is None else level
+        limits = [
+            np.where(np.isfinite(side), side, np.nan)
+            for side in self.predict_interval(chosen, level)
+        ]
         columns: dict[str, Any] = {}
-        for name, predictor in self.predictors.items():
+        for position, (name, predictor) in enumerate(self.predictors.items()):
             columns[name] = predictor.predict(chosen)
-            lower, upper = np.full((2, len(chosen)), np.nan)
-            if self.n_units[name] >= minimum_rows(nominal):
-                lower, upper = predictor.predict_interval(chosen, level=nominal)
-            columns[f"{name} lower"], columns[f"{name} upper"] = lower, upper
+            columns[f"{name} lower"], columns[f"{name} upper"] = (
+                side[:, position] for side in limits
+            )
         columns["outside"] = self.outside(chosen)
         return pd.DataFrame(columns, index=X.index)
 
@@ -150,13 +213,15 @@ class StudyModel:
             {
                 "level": self.level,
                 "n_units": [self.n_units[name] for name in self.predictors],
+                "factors": [self.factors[name] for name in self.predictors],
                 "inputs": [column.to_dict() for column in self.inputs],
                 "targets": [column.to_dict() for column in self.targets],
             },
             parts={
                 f"target_{position}": predictor.to_state()
                 for position, predictor in enumerate(self.predictors.values())
-            },
+            }
+            | ({} if self.known is None else {"known": self.known.to_state()}),
         )
 
     @classmethod
@@ -178,11 +243,28 @@ class StudyModel:
         n_units = state.get("n_units")
         if not isinstance(n_units, list) or [type(n) for n in n_units] != [int] * len(targets):
             raise ModelFileError(f"The numbers of independent rows are {n_units!r}.")
+        # Model folders written before 0.2 hold neither factors nor known rows.
+        factors = state.config.get("factors", [1.0] * len(targets))
+        if not isinstance(factors, list) or not all(
+            isinstance(f, float) and f > 0 for f in factors
+        ):
+            raise ModelFileError(f"The factors of the standard deviations are {factors!r}.")
         names = [column.name for column in inputs]
         for predictor in predictors.values():
             if list(getattr(predictor, "feature_names_in_", [])) != names:
                 raise ModelFileError(f"The predictors were not fitted to the inputs {names}.")
-        return cls(inputs, targets, predictors, level, dict(zip(predictors, n_units, strict=True)))
+        known = None
+        if "known" in state.parts:
+            known = KnownRows.from_state(state.part("known"), inputs, targets)
+        return cls(
+            inputs,
+            targets,
+            predictors,
+            level,
+            dict(zip(predictors, n_units, strict=True)),
+            dict(zip(predictors, factors, strict=False)),
+            known,
+        )
 
 
 def _columns(state: State, name: str) -> tuple[Column, ...]:

@@ -44,7 +44,7 @@ def run_record(seconds: float, n_reused: int) -> dict[str, Any]:
 
 def study_command(settings: StudySettings) -> str:
     """Return a command line that asks for the same study."""
-    if settings.kinds:
+    if settings.kinds or settings.relations:  # No option says these.
         return "matlever study study.toml"
     file = settings.file if settings.is_example else Path(settings.file).name
     words = ["matlever", "study", file]
@@ -56,9 +56,18 @@ def study_command(settings: StudySettings) -> str:
         if isinstance(value, bool):
             words.append(f"--{option}" if value else f"--no-{option}")
             continue
+        if isinstance(value, dict):
+            value = tuple(f"{column}={_said(one)}" for column, one in value.items())
         for one in value if isinstance(value, tuple) else [value]:
             words += [f"--{option}", str(one)]
     return shlex.join(words)
+
+
+def _said(value: Any) -> str:
+    """Return a goal, limits or a number as an option of the command line has it."""
+    if isinstance(value, tuple):
+        return "..".join("" if end is None else repr(end).removesuffix(".0") for end in value)
+    return value if isinstance(value, str) else repr(value).removesuffix(".0")
 
 
 # Setting -> option of the command line that sets it.
@@ -77,6 +86,11 @@ _OPTIONS = {
     "level": "level",
     "log_targets": "log-targets",
     "three_numbers": "three-numbers",
+    "goals": "goal",
+    "fixed": "fix",
+    "limits": "limit",
+    "costs": "cost",
+    "steps": "step",
     "seed": "seed",
     "device": "device",
 }

@@ -27,11 +27,14 @@ from matlever.study.folder import (
     score_frame,
     write_tables,
 )
+from matlever.study.known import KnownRows
 from matlever.study.model import StudyModel
+from matlever.study.one_target import spread_factor
 from matlever.study.record import run_record, study_command, versions
 from matlever.study.settings import StudySettings
 from matlever.study.stages import Stages
 from matlever.study.target import target_rows
+from matlever.study.turn import Wishes, turned_editor
 from matlever.study.validate import count_fits, validate
 from matlever.study.words import headline, target_sentence
 from matlever.tables import Table, read_table
@@ -58,6 +61,38 @@ class Study:
     folder: Path
     results: Mapping[str, Any]
     model: StudyModel
+
+    @property
+    def known(self) -> KnownRows:
+        """The rows the study learned from, and the knobs.
+
+        Raises
+        ------
+        StudyError
+            If the study was made before these were kept.
+        """
+        if self.model.known is None:
+            raise StudyError(
+                f"{self.folder} was written by an earlier version, which did not keep the knobs "
+                "and the rows. Run the study again: "
+                f"{self.results.get('record', {}).get('command', 'matlever study')}"
+            )
+        return self.model.known
+
+    @property
+    def editor(self) -> TableEditor:
+        """The knobs, with the limits, steps and costs that the study's settings give them."""
+        return self.known.editor
+
+    @property
+    def samples(self) -> pd.DataFrame:
+        """Inputs of the rows in use; the index holds line numbers of the file."""
+        return self.known.samples
+
+    @property
+    def outcomes(self) -> pd.DataFrame:
+        """Measured targets of these rows; NaN where one was not measured."""
+        return self.known.outcomes
 
     def __repr__(self) -> str:
         lines = [f"Study of {self.results['data']['file']} in {self.folder}"]
@@ -114,6 +149,9 @@ def run_study(
     check_folder(folder)
     table = read_study_table(asked)
     key = asked.digest(table.sha256, __version__)
+    wishes = Wishes.of(asked, table.input_columns, table.target_columns)
+    observed = TableEditor.from_table(table)
+    known = KnownRows(turned_editor(observed, wishes), observed, table.inputs, table.targets)
     finished = _finished(folder, key)
     if finished is not None:
         return finished
@@ -122,7 +160,7 @@ def run_study(
     _check_device(asked.device)
     stages = Stages(folder / PARTS, key)
     with _threads(asked.jobs):
-        results, model = _computed(table, asked, stages, progress)
+        results, model = _computed(table, known, asked, stages, progress)
     results["key"] = key
     # While results.json is missing the study is not complete: an earlier one goes first, and the
     # new one is written after everything it describes.
@@ -217,13 +255,16 @@ def read_study_table(settings: StudySettings) -> Table:
 
 
 def _computed(
-    table: Table, settings: StudySettings, stages: Stages, progress: Progress | None
+    table: Table,
+    known: KnownRows,
+    settings: StudySettings,
+    stages: Stages,
+    progress: Progress | None,
 ) -> tuple[dict[str, Any], StudyModel]:
     """Return the results and the model, taking finished parts from `stages`."""
     rows = [target_rows(table, column, settings) for column in table.target_columns]
-    editor = TableEditor.from_table(table)
     tick = _ticker(progress, sum(count_fits(one, settings) + 2 for one in rows))
-    targets, predictors = [], {}
+    targets, predictors, factors = [], {}, {}
     for position, one in enumerate(rows):
         validated = validate(one, settings, stages, tick)
         predictor = validated.predictor
@@ -232,15 +273,17 @@ def _computed(
         tick(0, f"{name}: weights of the knobs")
         weights = stages.value(
             f"weights-{position}",
-            partial(weighed, predictor, editor, one, settings.seed, skill),
+            partial(weighed, predictor, known.observed, one, settings.seed, skill),
         )
         tick(1, f"{name}: sweeps")
         sweeps = stages.value(
-            f"sweeps-{position}", partial(swept, predictor, editor, one, validated.has_intervals)
+            f"sweeps-{position}",
+            partial(swept, predictor, known.observed, one, validated.has_intervals),
         )
         tick(1, f"{name}: done")
         targets.append({**validated.results, "weights": weights, "sweeps": sweeps})
         predictors[name] = predictor
+        factors[name] = spread_factor(predictor, one.X, settings.level)
     data = table.to_dict()
     results = {
         "schema": RESULTS_SCHEMA,
@@ -269,6 +312,8 @@ def _computed(
         predictors,
         settings.level,
         {one.column.name: one.honest.n_units for one in rows},
+        factors,
+        known,
     )
     return results, model
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from matlever.exceptions import SettingsError
+from matlever.study._toml import plain_values, toml_text
+from matlever.study.wishes import READERS
 
 __all__ = ["StudySettings"]
 
@@ -33,7 +35,10 @@ _SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "validation": ("folds", "repeats", "level", "three_numbers"),
     "model": ("log_targets",),
+    "knobs": ("limits", "fixed", "costs", "steps", "relations"),
     "run": ("seed", "jobs", "device"),
+    # Its keys are the targets.
+    "goals": (),
 }
 _CHOICES: dict[str, tuple[str, ...]] = {
     "missing": ("drop", "impute"),
@@ -80,6 +85,21 @@ class StudySettings:
         Whether to run the paper's protocol, also on permuted targets, beside the honest one.
     log_targets : {"auto", "never", "always"}, default="auto"
         Whether a target is modelled on a logarithmic scale; "auto" decides inside each fold.
+    limits : mapping of str to (lower, upper)
+        How far an input can be turned, where it is not as far as the data go; None for a side
+        leaves that of the data. ``"10..60"`` and ``"..60"`` say the same in words.
+    fixed : tuple of str
+        Inputs that stay as they are in each row.
+    costs : mapping of str to float
+        Cost of turning an input from one limit to the other; 1 where none is given.
+    steps : mapping of str to float
+        Step of an input that is set to multiples only.
+    relations : tuple of mapping
+        Linear relations between inputs, ``{"coefficients": {"a": 1, "b": 2}, "upper": 10}``.
+    goals : mapping of str to goal
+        What is wanted of a target: ``"maximise"``, ``"minimise"``, a number, or a range
+        ``(lower, upper)`` with None for an open side. Limits and goals change what is advised,
+        never the model.
     seed : int, default=0
         Seed of everything random.
     jobs : int, optional
@@ -104,12 +124,23 @@ class StudySettings:
     level: float = 0.9
     three_numbers: bool = True
     log_targets: Literal["auto", "never", "always"] = "auto"
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    fixed: tuple[str, ...] = ()
+    costs: Mapping[str, Any] = field(default_factory=dict)
+    steps: Mapping[str, Any] = field(default_factory=dict)
+    relations: tuple[Mapping[str, Any], ...] = ()
+    goals: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
     jobs: int | None = None
     device: str = "cpu"
 
     def __post_init__(self) -> None:
         problems = list(self._problems())
+        for name, read in READERS.items():
+            try:
+                object.__setattr__(self, name, read(getattr(self, name)))
+            except SettingsError as error:
+                problems.append(str(error))
         if problems:
             raise SettingsError("\n".join(problems))
 
@@ -161,8 +192,8 @@ class StudySettings:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON values."""
-        values = asdict(self)
-        return {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}
+        plain: dict[str, Any] = plain_values(asdict(self))
+        return plain
 
     def digest(self, data_sha256: str, version: str) -> str:
         """Return a key that is the same for studies whose results must be the same.
@@ -190,7 +221,12 @@ class StudySettings:
             present = [key for key in keys if key in values]
             if present:
                 lines += ["", f"[{section}]"]
-                lines += [f"{key} = {_toml(values[key])}" for key in present]
+                lines += [f"{key} = {toml_text(values[key])}" for key in present]
+        if "goals" in values:
+            lines += ["", "[goals]"]
+            lines += [
+                f"{toml_text(key)} = {toml_text(goal)}" for key, goal in values["goals"].items()
+            ]
         return "\n".join(lines) + "\n"
 
     @classmethod
@@ -218,6 +254,9 @@ class StudySettings:
                 continue
             if section not in _SECTIONS or not isinstance(content, dict):
                 problems.append(f"{source}: unknown table {section!r}{_meant(section, _SECTIONS)}.")
+                continue
+            if section == "goals":
+                values["goals"] = content
                 continue
             for key, value in content.items():
                 if key not in _SECTIONS[section]:
@@ -251,11 +290,3 @@ def _is_int(value: object) -> bool:
 def _meant(word: str, known: Mapping[str, object] | tuple[str, ...] | set[str]) -> str:
     close = difflib.get_close_matches(word, list(known), n=1)
     return f" (did you mean {close[0]!r}?)" if close else f" (known: {', '.join(sorted(known))})"
-
-
-def _toml(value: Any) -> str:
-    """Return a plain value as TOML; JSON's strings, numbers and lists are TOML's too."""
-    if isinstance(value, dict):
-        inner = ", ".join(f"{_toml(key)} = {_toml(one)}" for key, one in value.items())
-        return f"{{ {inner} }}"
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
