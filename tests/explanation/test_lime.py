@@ -47,16 +47,14 @@ def test_slopes_of_a_linear_model_are_exact_and_everything_else_follows():
     np.testing.assert_allclose(found.local_prediction, 7.0 + X3 @ slope, rtol=1e-9)
     np.testing.assert_allclose(found.r2, 1.0, atol=1e-9)
     assert found.spread.max() < 1e-7
-    assert found.n_calls == 40 * 1001
+    assert found.n_calls == 40 * 9
     assert [i.knob for i in found.overall] == ["x1", "x2", "x0"]
     assert [i.direction for i in found.overall] == ["-", "+", "+"]
 
 
 def test_slopes_of_a_quadratic_away_from_limits_are_its_gradient():
     H = np.array([[1.0, 0.02, 3.0], [0.02, 0.001, 0.0], [3.0, 0.0, -50.0]])
-    found = explain(
-        Model(lambda X: 0.5 * ((X @ H) * X).sum(1)), WIDE, X3, reference=X3, n_samples=80
-    )
+    found = explain(Model(lambda X: 0.5 * ((X @ H) * X).sum(1)), WIDE, X3, reference=X3, n_calls=81)
     np.testing.assert_allclose(found.slope, X3 @ H, rtol=1e-8)
 
 
@@ -71,7 +69,8 @@ def test_slope_of_a_cubic_converges_to_the_limit_of_kernel_times_density():
         at,
         reference=X,
         kernel_width=kappa,
-        n_samples=400_000,
+        design="gaussian-mirrored",
+        n_calls=400_001,
     )
     tau2 = kappa**2 / (1 + kappa**2)
     expected = 3 * at**2 + 3 * tau2
@@ -98,8 +97,9 @@ def test_same_points_give_the_numbers_of_the_lime_package_without_its_penalty(mi
         return (np.sin(X["a"]) * X["b"] + 100 * np.exp(X["c"]) + 20 * word * X["a"]).to_numpy()
 
     rows = frame.iloc[[0, 5]]
+    design = "gaussian-mirrored" if mirrored else "gaussian"
     found = explain(
-        Model(f), editor, rows, reference=frame, n_samples=400, mirrored=mirrored, random_state=3
+        Model(f), editor, rows, reference=frame, design=design, n_calls=401, random_state=3
     )
     draws = gaussian_draws(400, 4, np.random.default_rng(3), mirrored=mirrored)
     frequency = np.array([(frame["d"] == level).mean() for level in LEVELS])
@@ -126,18 +126,27 @@ def test_fidelity_is_that_of_points_the_surrogate_has_not_seen():
     # Noise that no line can follow: in-sample R2 would be about p / N > 0, held out it is not.
     rng = np.random.default_rng(0)
     noise = Model(lambda X: rng.normal(size=len(X)))
-    found = explain(noise, WIDE, X3, reference=X3, n_samples=60, kernel_width=5.0)
+    draws = {"reference": X3, "design": "gaussian"}
+    found = explain(noise, WIDE, X3, n_calls=61, kernel_width=5.0, **draws)
     assert np.median(found.r2) < 0
     # Half signal, half noise, many points: R2 is the share of signal.
     half = Model(lambda X: (X[:, 0] - 5) / SD[0] + rng.normal(size=len(X)))
-    found = explain(half, WIDE, X3[:5], reference=X3, n_samples=20_000, kernel_width=50.0)
+    found = explain(half, WIDE, X3[:5], n_calls=20_001, kernel_width=50.0, **draws)
     np.testing.assert_allclose(found.r2, 0.5, atol=0.03)
 
 
 def test_spread_is_the_standard_deviation_over_seeds():
     model = Model(lambda X: np.sin(X[:, 0]) * X[:, 1] + np.abs(X[:, 2]) * 300)
     runs = [
-        explain(model, WIDE, X3[:4], reference=X3, n_samples=200, random_state=seed)
+        explain(
+            model,
+            WIDE,
+            X3[:4],
+            reference=X3,
+            design="gaussian-mirrored",
+            n_calls=201,
+            random_state=seed,
+        )
         for seed in range(60)
     ]
     over_seeds = np.std([run.slope_standardised for run in runs], axis=0)
@@ -152,12 +161,10 @@ def test_same_seed_same_bits_and_permuted_rows_permute_the_answer():
     def predict(X):
         return np.tanh(X[:, 0] - 5) * X[:, 1] + X[:, 2] ** 2
 
-    first = explain(Model(predict), WIDE, X3, reference=X3, n_samples=100)
-    assert explain(Model(predict), WIDE, X3, reference=X3, n_samples=100) == first
+    first = explain(Model(predict), WIDE, X3, reference=X3, n_calls=101)
+    assert explain(Model(predict), WIDE, X3, reference=X3, n_calls=101) == first
     order = np.random.default_rng(1).permutation(40)
-    permuted = explain(
-        Model(predict), WIDE, X3[order], reference=X3, n_samples=100, batch_rows=1234
-    )
+    permuted = explain(Model(predict), WIDE, X3[order], reference=X3, n_calls=101, batch_rows=1234)
     for name in ("slope", "spread", "contribution", "r2", "intercept", "prediction"):
         np.testing.assert_array_equal(getattr(permuted, name), getattr(first, name)[order])
 
@@ -167,7 +174,7 @@ def test_several_targets_are_the_single_ones_side_by_side():
         return np.column_stack([X[:, 0] * X[:, 1], np.exp(X[:, 2])])
 
     names = ["length (nm)", "width"]
-    found = explain(Model(both), WIDE, X3[:6], reference=X3, n_samples=100, targets=names)
+    found = explain(Model(both), WIDE, X3[:6], reference=X3, n_calls=101, targets=names)
     assert found.slope.shape == (6, 3, 2)
     for t in (0, 1):
         one = explain(
@@ -175,7 +182,7 @@ def test_several_targets_are_the_single_ones_side_by_side():
             WIDE,
             X3[:6],
             reference=X3,
-            n_samples=100,
+            n_calls=101,
             targets=names[t : t + 1],
         )
         taken = found.for_target(names[t])
@@ -194,7 +201,7 @@ def test_slopes_of_a_mixture_lie_in_the_plane_of_constant_sum():
     X = np.column_stack([rng.dirichlet(np.ones(4), 50) * 100, rng.uniform(200, 400, 50)])
     editor = TableEditor.from_frame(X, mixtures=[Mixture([f"x{j}" for j in range(4)], 100.0)])
     slope = np.array([3.0, 1.0, -2.0, 0.5, 0.1])
-    found = explain(Model(lambda X: X @ slope), editor, X, reference=X, n_samples=200)
+    found = explain(Model(lambda X: X @ slope), editor, X, reference=X, n_calls=201)
     tangent = slope - np.append(np.full(4, slope[:4].mean()), 0)
     np.testing.assert_allclose(found.slope, np.tile(tangent, (50, 1)), rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(found.r2, 1, atol=1e-9)
@@ -243,7 +250,7 @@ def test_nothing_infeasible_is_shown_and_knobs_that_cannot_move_weigh_nothing(ki
     )
     model = Model(lambda X: editor.values(X) @ np.arange(1.0, len(knobs) + 1))
     try:
-        found = explain(model, editor, rows[:4], reference=rows, n_samples=60)
+        found = explain(model, editor, rows[:4], reference=rows, n_calls=61)
     except SettingsError as error:
         assert "No knob moves" in str(error)  # noqa: PT017
         return
@@ -259,13 +266,13 @@ def test_a_sample_outside_the_limits_is_explained_at_the_nearest_setting_with_a_
     editor = TableEditor.from_frame(X3)
     far = X3[:2].copy()
     far[0, 1] = 1e5
-    found = explain(Model(lambda X: X.sum(1)), editor, far, reference=X3, n_samples=20)
+    found = explain(Model(lambda X: X.sum(1)), editor, far, reference=X3, n_calls=21)
     assert found.settings[0, 1] == X3[:, 1].max()
     assert "1 of 2 samples lie outside the limits" in found.warnings[0]
 
 
 def test_a_flat_model_has_no_weights_no_fidelity_and_a_sentence_that_says_so():
-    found = explain(Model(lambda X: np.full(len(X), 3.0)), WIDE, X3, reference=X3, n_samples=20)
+    found = explain(Model(lambda X: np.full(len(X), 3.0)), WIDE, X3, reference=X3, n_calls=21)
     assert (found.slope == 0).all()
     assert np.isnan(found.r2).all()
     assert found.sentence == "No knob changes the prediction at any of the 40 rows."
@@ -299,7 +306,7 @@ def test_each_of_several_targets_keeps_its_unit():
         WIDE,
         X3,
         reference=X3,
-        n_samples=40,
+        n_calls=41,
         targets=["length (nm)", "cost"],
         target_units=["nm", None],
     )
@@ -320,7 +327,7 @@ def test_a_direction_needs_four_fifths_of_the_weight(share, direction):
         editor,
         X,
         reference=X,
-        n_samples=100,
+        n_calls=101,
         kernel_width=0.02,
     )
     assert found.overall[0].direction == direction
@@ -331,7 +338,7 @@ def test_a_forest_is_explained_and_drawn_with_hostile_names():
     y = 3 * X3[:, 0] + np.sin(X3[:, 1] / 10)
     forest = RandomForestRegressor(10, random_state=0).fit(frame, y)
     editor = TableEditor.from_frame(frame)
-    found = explain(forest, editor, frame, reference=frame, n_samples=100, targets=["<i>$y$"])
+    found = explain(forest, editor, frame, reference=frame, n_calls=101, targets=["<i>$y$"])
     assert found.overall[0].knob == "<b>a</b>"
     assert "<b>" not in found._repr_html_()
     from matplotlib.figure import Figure
@@ -347,7 +354,11 @@ def test_a_forest_is_explained_and_drawn_with_hostile_names():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"n_samples": 0}, SettingsError, "n_samples=0"),
+        (
+            {"n_calls": 5},
+            SettingsError,
+            "n_calls=5: one fold-over design of 3 moving knobs takes 9",
+        ),
         ({"kernel_width": 0.0}, SettingsError, "kernel_width=0.0"),
         ({"batch_rows": 0}, SettingsError, "batch_rows=0"),
         ({"targets": ["a", "b"]}, SettingsError, "2 names of targets for 1"),
@@ -373,7 +384,9 @@ def test_what_cannot_be_explained_is_said(options, error, message):
 def test_many_knobs_get_more_points_and_a_note():
     X = np.random.default_rng(0).normal(size=(30, 60))
     editor = TableEditor.from_frame(X)
-    found = explain(Model(lambda X: X[:, 7]), editor, X[:2], reference=X, n_samples=50)
+    found = explain(
+        Model(lambda X: X[:, 7]), editor, X[:2], reference=X, design="gaussian", n_calls=51
+    )
     assert found.n_calls == 2 * 261
     assert "260 points per sample instead of 50" in found.warnings[0]
     np.testing.assert_allclose(found.slope[:, 7], 1.0, rtol=1e-6)

@@ -23,8 +23,16 @@ def test_the_narrower_the_kernel_the_nearer_to_the_true_derivatives():
     limits = {f"x{j}": (0.8 * X[:, j].min(), 1.2 * X[:, j].max()) for j in range(3)}
     editor = TableEditor.from_frame(X, limits=limits)
     errors = []
-    for width in (None, 0.5, 0.2):
-        found = explain(Law(), editor, X, reference=X, kernel_width=width, n_samples=4000)
+    for width in ("lime", 0.5, 0.2):
+        found = explain(
+            Law(),
+            editor,
+            X,
+            reference=X,
+            kernel_width=width,
+            design="gaussian-mirrored",
+            n_calls=4000,
+        )
         error = np.sqrt(((found.slope_standardised - TRUTH) ** 2).sum((0, 1)))
         errors.append(error / np.sqrt((TRUTH**2).sum((0, 1))))
     assert (np.diff(errors, axis=0) < 0).all()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from matlever.explanation.importance import (
     importance_sentence,
     overall_importance,
 )
+from matlever.explanation.local import LocalExplanation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +29,7 @@ __all__ = ["Explanations"]
 Array = NDArray[np.float64]
 
 _PER_KNOB = ("slope_standardised", "slope", "spread", "contribution")
-_PER_ROW = ("intercept", "local_prediction", "prediction", "r2")
+_PER_ROW = ("intercept", "local_prediction", "prediction", "r2", "correlation", "nwise")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,6 +45,8 @@ class Explanations(OneOfSeveral):
         Names and units of the knobs.
     is_categorical : tuple of bool of length k
         Knobs whose weight is that of "this level against the others".
+    levels : tuple of tuple of length k
+        Levels of the categorical knobs; () for the others.
     rows : tuple of length n
         Labels of the samples (line numbers of the file for a table).
     targets : tuple of str or None
@@ -50,14 +55,21 @@ class Explanations(OneOfSeveral):
         Where the explained samples stand.
     mean, sd : ndarray of shape (k,)
         Of the reference; sd is 0 for a knob that does not move.
-    kernel_width : float
+    kernel_width : ndarray of shape (n,)
         In standard deviations.
+    estimand : {"lime", "kernel"}
+        Over which neighbourhood the slopes are averaged.
+    design : str
+        Where the model was asked.
+    radius : str
+        How far from the sample, in words.
     slope_standardised : ndarray of shape (n, k[, t])
         Change of the prediction per standard deviation of the knob.
     slope : ndarray of shape (n, k[, t])
         Change of the prediction per unit of the knob.
     spread : ndarray of shape (n, k[, t])
-        Standard deviation of `slope_standardised` over other draws of the same number of points.
+        Standard deviation of `slope_standardised` over other rotations or draws of the same number
+        of points; `spread_over` says what it was taken from.
     contribution : ndarray of shape (n, k[, t])
         Slope times the distance of the sample from the reference's mean.
     intercept : ndarray of shape (n[, t])
@@ -66,9 +78,15 @@ class Explanations(OneOfSeveral):
         Of the surrogate and of the predictor at the sample.
     r2 : ndarray of shape (n[, t])
         Weighted R2 of the surrogate at points not used in the fit; NaN where the predictions
-        are flat.
+        are flat. `fidelity_at` says which points.
+    correlation : ndarray of shape (n[, t])
+        Weighted correlation of surrogate and predictor at these points.
+    nwise : ndarray of shape (n[, t])
+        Their normalised weighted squared error (NWISE), in squared units of the target.
+    one_sided : ndarray of shape (n, k), bool
+        Knobs that stand so near to a limit that they were moved to one side only.
     outside : ndarray of shape (n,)
-        Share of the drawn values that lay outside the limits and were moved to them.
+        Share of the values asked for that lay outside the limits and were moved inside.
     n_calls : int
         Samples the predictor was asked about.
     warnings : tuple of str
@@ -80,12 +98,16 @@ class Explanations(OneOfSeveral):
     knobs: tuple[str, ...]
     units: tuple[str | None, ...]
     is_categorical: tuple[bool, ...]
+    levels: tuple[tuple[Any, ...], ...]
     rows: tuple[Any, ...]
     targets: tuple[str, ...] | None
     settings: Array
     mean: Array
     sd: Array
-    kernel_width: float
+    kernel_width: Array
+    estimand: str
+    design: str
+    radius: str
     slope_standardised: Array
     slope: Array
     spread: Array
@@ -94,12 +116,21 @@ class Explanations(OneOfSeveral):
     local_prediction: Array
     prediction: Array
     r2: Array
+    correlation: Array
+    nwise: Array
+    one_sided: NDArray[np.bool_]
     outside: Array
+    spread_over: str
+    fidelity_at: str
     n_calls: int
     warnings: tuple[str, ...] = ()
     target_units: tuple[str | None, ...] | None = None
+    unseen_share: Callable[[], Array] | None = field(default=None, compare=False)
 
-    method = "LIME"
+    @property
+    def method(self) -> str:
+        """Name of the method, with its design."""
+        return f"LIME, {self.design}"
 
     def __post_init__(self) -> None:
         self._check_names()
@@ -122,6 +153,31 @@ class Explanations(OneOfSeveral):
         }
         units = None if self.target_units is None else (self.target_units[position],)
         return replace(self, targets=names, target_units=units, **one)
+
+    # -- single rows ------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, position: int) -> LocalExplanation:
+        """Return the explanation of one sample, by its position (one target)."""
+        if not -len(self) <= position < len(self):
+            raise IndexError(f"There is no explanation {position}; there are {len(self)}.")
+        return LocalExplanation(self._only(), position % len(self))
+
+    def __iter__(self) -> Iterator[LocalExplanation]:
+        return (self[position] for position in range(len(self)))
+
+    @cached_property
+    def unseen(self) -> Array:
+        """Share of the points around each sample in unseen territory, of shape (n,).
+
+        That is farther from all of the reference than its samples are from each other (see
+        `matlever.knobs.DataRegion`). Computed when it is first asked for.
+        """
+        if self.unseen_share is None:
+            return np.full(len(self), np.nan)
+        return self.unseen_share()
 
     # -- over all rows ----------------------------------------------------------------------------
 
@@ -181,7 +237,15 @@ class Explanations(OneOfSeveral):
         one = self._only()
         found: dict[str, Any] = {
             "method": self.method,
-            "kernel_width": self.kernel_width,
+            "kernel_width": plain(self.kernel_width),
+            "estimand": self.estimand,
+            "design": self.design,
+            "radius": self.radius,
+            "spread_over": self.spread_over,
+            "fidelity_at": self.fidelity_at,
+            "one_sided": self.one_sided.tolist(),
+            "outside": plain(self.outside),
+            "unseen": plain(self.unseen),
             "n_calls": self.n_calls,
             "knobs": list(self.knobs),
             "units": list(self.units),
@@ -239,8 +303,12 @@ class Explanations(OneOfSeveral):
         if not isinstance(other, Explanations):
             return NotImplemented
         return all(
-            np.array_equal(a, b, equal_nan=True) if isinstance(a, np.ndarray) else a == b
-            for a, b in ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+            np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+            if isinstance(a, np.ndarray)
+            else a == b
+            for a, b in (
+                (getattr(self, f.name), getattr(other, f.name)) for f in fields(self) if f.compare
+            )
         )
 
     __hash__ = None  # type: ignore[assignment]  # holds arrays
@@ -248,3 +316,9 @@ class Explanations(OneOfSeveral):
 
 def _median(r2: Array) -> str:
     return f"median {np.median(r2[~np.isnan(r2)]):.2f}" if (~np.isnan(r2)).any() else "none (flat)"
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, np.ndarray):
+        return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+    return bool(a == b)

@@ -1,46 +1,71 @@
-r"""LIME: which knob matters at one sample, from a linear surrogate around it.
+r"""LIME, and LIME by design of experiments: which knob matters at one sample.
 
-Reference: M. T. Ribeiro, S. Singh, C. Guestrin, "Why should I trust you?", KDD 2016, with the
-choices of its `lime` package for continuous tables sampled around the instance: Gaussian points in
-units of the training standard deviation, kernel :math:`\exp(-d^2 / 2\kappa^2)` on the standardised
-distance, :math:`\kappa = 0.75\sqrt{m}`. Departures, all documented at `explain`: no ridge penalty,
-no point outside the limits, mixtures, mirrored draws that all instances share.
+References: M. T. Ribeiro, S. Singh, C. Guestrin, "Why should I trust you?", KDD 2016; A. Stadler,
+W. G. Müller, R. Harman, "Green LIME: Improving AI Explainability through Design of Experiments"
+(2025). Departures, all documented at `explain`: no ridge penalty, no point outside the limits,
+mixtures, symmetric designs, radii for a named estimand.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from matlever.exceptions import DataError, SettingsError
+from matlever.explanation.designs import Design
 from matlever.explanation.explanations import Explanations
-from matlever.explanation.neighbourhood import KnobScale, gaussian_draws
-from matlever.explanation.surrogate import N_GROUPS, fit_surrogates
-from matlever.knobs import Editor, Predictor, as_editor, as_predictor, predict_settings
+from matlever.explanation.neighbourhood import KnobScale
+from matlever.explanation.placement import Placement, place
+from matlever.explanation.plan import Estimand, Plan, make_plan
+from matlever.explanation.sparse import fit_sparse
+from matlever.explanation.surrogate import (
+    Fidelity,
+    SurrogateFit,
+    fidelity_of,
+    fit_balanced,
+    fit_least_squares,
+)
+from matlever.knobs import (
+    DataRegion,
+    Editor,
+    Predictor,
+    as_editor,
+    as_predictor,
+    predict_settings,
+)
 from matlever.knobs.evaluate import take
 
-__all__ = ["explain"]
+__all__ = ["explain", "in_knobs"]
 
 Array = NDArray[np.float64]
+Surrogate = Literal["least squares", "ridge", "lasso"]
 
-# Perturbed points per coefficient below which the halves and groups of a fit get too thin.
-_POINTS_PER_FEATURE = 4
-# LIME's own draws leave the range of the data in about a quarter of the coordinates.
+# Share of a design's coordinates beyond the limits from which the reader is told.
 _MANY_OUTSIDE = 0.4
+# Surrogates that follow the model no better than this are said to be poor.
+_POOR_R2 = 0.5
 
 
 def explain(
-    predictor: Predictor,
-    editor: Editor,
+    predictor: Predictor | Any,
+    editor: Editor | Any,
     samples: Any,
     *,
-    reference: Any,
-    n_samples: int = 1000,
-    kernel_width: float | None = None,
-    mirrored: bool = True,
+    reference: Any = None,
+    design: str | Design = "fold-over",
+    n_calls: int | None = None,
+    estimand: Estimand = "lime",
+    kernel_width: float | Literal["lime", "auto"] | ArrayLike = "lime",
+    radius: float | str = "auto",
+    jitter: float | None = None,
+    surrogate: Surrogate = "least squares",
+    penalty: float | None = None,
+    n_features: int | None = None,
+    check: int = 0,
     random_state: int | np.random.Generator | None = 0,
     targets: Sequence[str] | None = None,
     target_units: Sequence[str | None] | None = None,
@@ -48,34 +73,64 @@ def explain(
 ) -> Explanations:
     r"""Local weights of the knobs at each sample.
 
-    Around a sample at :math:`z_0` (in standard deviations of the reference) points are drawn from
-    :math:`N(z_0, I)`, moved to the nearest feasible setting, and predicted; a linear surrogate is
-    fitted to the predictions by least squares with weights :math:`\exp(-d^2 / 2\kappa^2)`. Fixed
-    and constant knobs keep their value and get the weight 0.
+    The model is asked at a small symmetric design around each sample, all samples in one call, and
+    a linear surrogate is fitted to its answers. The default takes ``2 * 4 * ceil(m / 4) + 1`` calls
+    for m moving knobs, is deterministic, and returns the exact gradient of a quadratic model.
 
     Parameters
     ----------
     predictor : Predictor
-        Any fitted regressor, for one target or several.
-    editor : Editor
-        Turns settings into samples the predictor takes.
+        Any fitted regressor with ``predict``, a torch module, or a function of samples; for one
+        target or several.
+    editor : Editor, Table, DataFrame or array_like
+        Turns settings into samples the predictor takes; a table's columns become knobs within the
+        observed limits.
     samples : n samples
         The samples to explain. One that is not feasible is explained at the nearest feasible
         setting, and a warning says so.
-    reference : samples
+    reference : samples, optional
         Usually the training samples: their standard deviations are the units of the knobs, their
-        level frequencies those of the draws.
-    n_samples : int, default=1000
-        Points per sample (rounded up to a multiple of 20, and to 4 per coefficient where that is
-        more); the sample itself is one more call.
-    kernel_width : float or None, default=None
-        Kernel width :math:`\kappa` in standard deviations; None is LIME's ``0.75 * sqrt(m)`` for m
-        moving knobs.
-    mirrored : bool, default=True
-        Whether the draws come in pairs on both sides of the sample. Each point still has LIME's
-        distribution, but the slopes of a quadratic are then exact away from limits.
+        level frequencies those of the draws. Default: the table, where `editor` is one.
+    design : str or Design, default="fold-over"
+        Where to ask. Symmetric designs: ``"fold-over"`` (rows of a Hadamard matrix and their
+        mirror images), ``"axial"`` (one knob at a time, 2m points), ``"factorial"`` (:math:`2^m`).
+        Not symmetric, biased by curvature: ``"plackett-burman"``, ``"simplex"`` (m + 1 points).
+        Draws: ``"gaussian"`` (LIME around the sample), ``"gaussian-mirrored"``,
+        ``"gaussian-centred"`` (the lime package's default: around the mean of the data).
+        ``"known-rows"`` asks about no invented sample at all: the surrogate is fitted to the
+        predictions for the reference, so a model that behaves well off the data only cannot hide.
+    n_calls : int, optional
+        Budget per sample, the sample itself included. A design is repeated in random rotations as
+        often as fits in. Default: one design, or 1,001 for draws.
+    estimand : {"lime", "kernel"}, default="lime"
+        Over which neighbourhood the slope is averaged: LIME's limit for many points, a Gaussian of
+        standard deviation :math:`\tau = \kappa/\sqrt{1+\kappa^2}` (its draws times its kernel), or
+        the kernel alone, of the wider :math:`\kappa`. They differ by up to 150 % at LIME's width.
+    kernel_width : float, {"lime", "auto"} or array_like of shape (n,), default="lime"
+        Kernel width :math:`\kappa` in standard deviations of the reference. "lime" is
+        :math:`0.75\sqrt m`; "auto" the widest at which a straight line explains 90 % of what the
+        model does, sample by sample (`matlever.explanation.kernel_sensitivity`, after OptiLIME).
+    radius : float or str, default="auto"
+        Step per coordinate in standard deviations of that neighbourhood. ``"shell"`` places one
+        spherical-radial shell at :math:`\sqrt{(m+2)/m}`, ``"two-shells"`` two (in alternate
+        rotations); "auto" takes two from four designs on. ``"d-optimal"`` is the first local
+        minimum of the D-criterion; where there is none, one shell, and a warning says so.
+    jitter : float, optional
+        Spend the budget as published: runs apportioned to the points of one design and moved by
+        Gaussian noise of this standard deviation. For parity only; rotations serve better.
+    surrogate : {"least squares", "ridge", "lasso"}, default="least squares"
+        "ridge" adds `penalty` (default 1, as the lime package does); "lasso" keeps the
+        `n_features` knobs (default 5) that enter its path first and fits these without penalty.
+    penalty : float, optional
+        Ridge penalty.
+    n_features : int, optional
+        Knobs that a "lasso" surrogate keeps.
+    check : int, default=0
+        Further points per sample, drawn from the neighbourhood, at which fidelity is measured.
+        Without them it is measured at the design's own points, each predicted without its half,
+        its rotation or its tenth.
     random_state : int, Generator or None, default=0
-        Seed of the draws, which are the same for all samples.
+        Seed of rotations, draws and check points, which are the same for all samples.
     targets : sequence of str or None, default=None
         Names of the predictor's targets, or labels such as "length (nm)"; only for labels.
     target_units : sequence of (str or None) or None, default=None
@@ -94,13 +149,13 @@ def explain(
     DataError
         If there is no sample, or the predictor fails to return one finite number per sample.
     SettingsError
-        If no knob moves, or `n_samples`, `kernel_width` or `batch_rows` is not positive.
+        If no knob moves, or a setting has a value that cannot be used.
 
     Notes
     -----
-    The target of LIME is not the kernel-weighted slope: draws and kernel together weigh points like
-    a Gaussian of width :math:`\kappa/\sqrt{1+\kappa^2}` per axis. At a limit the points that would
-    lie beyond it are on it, and the slope is that of the side that exists.
+    Designs are fitted into the limits: shrunk knob by knob, pairs kept mirrored, down to a quarter
+    of the step; nearer to a limit than that the pair lies on the side that exists, and the slope is
+    that in its middle (`Explanations.one_sided`).
 
     The parts of a mixture cannot move alone. Their slopes are those in the plane of constant sum
     (the minimum-norm solution: the slopes of the moving parts sum to zero, in the knobs' units):
@@ -108,102 +163,326 @@ def explain(
 
     A categorical knob has one slope: predicted by its level against the other levels as frequent as
     they are in the reference.
+
+    The spread is over other rotations of the same number of calls. With a single design there is
+    none to compare: then it is half the difference between the slopes of its two mirrored halves,
+    which is what curvature would do to them. Likewise fidelity: each half is predicted by the
+    surrogate of the other, and as the whole design cancels the curvature that a half takes for
+    slope, these errors are halved. m pairs cannot see cubic behaviour; rotations and `check` can.
     """
-    if n_samples < 1 or batch_rows < 1 or not (kernel_width is None or kernel_width > 0):
+    if check < 0 or batch_rows < 1 or surrogate not in get_args(Surrogate):
         raise SettingsError(
-            f"n_samples={n_samples}, batch_rows={batch_rows} and kernel_width={kernel_width} must "
-            "be above 0."
+            f"check={check} must be 0 or more, batch_rows={batch_rows} above 0, and "
+            f"surrogate={surrogate!r} one of {list(get_args(Surrogate))}."
+        )
+    if estimand not in get_args(Estimand):
+        raise SettingsError(f"estimand={estimand!r} is not 'lime' or 'kernel'.")
+    if reference is None and not hasattr(editor, "render"):
+        reference = getattr(editor, "inputs", editor)
+    if reference is None:
+        raise SettingsError(
+            "Give reference=..., usually the training samples: their spread is the unit of the "
+            "knobs."
         )
     predictor, editor = as_predictor(predictor), as_editor(editor)
     space = editor.space
-    known = editor.values(reference)
-    scale = KnobScale(space, space.project(known))
+    scale = KnobScale(space, space.project(editor.values(reference)))
     values = np.asarray(editor.values(samples), dtype=float)
-    n, p = len(values), scale.basis.shape[1]
-    if not n:
+    if not len(values):
         raise DataError("There is no sample to explain.")
-    if not p:
+    if not scale.n_features:
         raise SettingsError("No knob moves: all are fixed, or constant in the reference.")
-    width = 0.75 * float(np.sqrt(scale.n_moving)) if kernel_width is None else float(kernel_width)
     rng = np.random.default_rng(random_state)
-    needed = max(n_samples, _POINTS_PER_FEATURE * (p + 1))
-    draws = gaussian_draws(needed, space.n_knobs, rng, mirrored=mirrored)
     centres = space.project(values)
-    per_chunk = max(1, batch_rows // (len(draws) + 1))
-    chunks = []
-    for start in range(0, n, per_chunk):
-        stop = min(start + per_chunk, n)
-        some = take(samples, start, stop)
-        chunks.append(
-            _explain_chunk(
-                predictor, editor, some, centres[start:stop], scale, draws, width, batch_rows
-            )
-        )
-    found = {key: np.concatenate([chunk[key] for chunk in chunks]) for key in chunks[0]}
+    warnings: list[str] = []
+    kappa = _widths(
+        predictor, editor, samples, reference, scale, kernel_width, estimand, batch_rows, warnings
+    )
+    sigma = kappa / np.sqrt(1 + kappa**2) if estimand == "lime" else kappa
+    common: dict[str, Any] = {
+        "knobs": space.names,
+        "units": tuple(knob.unit for knob in space.knobs),
+        "is_categorical": tuple(space.is_categorical.tolist()),
+        "levels": tuple(knob.levels if knob.kind == "categorical" else () for knob in space.knobs),
+        "rows": _row_labels(samples, len(values)),
+        "targets": None if targets is None else tuple(targets),
+        "target_units": None if target_units is None else tuple(target_units),
+        "settings": centres,
+        "mean": scale.mean,
+        "sd": np.where(scale.moves, scale.sd, 0.0),
+        "kernel_width": kappa,
+        "estimand": estimand,
+    }
     far = 0.01 * np.where(scale.sd > 0, scale.sd, 1.0)
     moved = np.any(np.abs(values - centres) > far, axis=1)
-    return Explanations(
-        knobs=space.names,
-        units=tuple(knob.unit for knob in space.knobs),
-        is_categorical=tuple(space.is_categorical.tolist()),
-        rows=_row_labels(samples, n),
-        targets=None if targets is None else tuple(targets),
-        target_units=None if target_units is None else tuple(target_units),
-        settings=centres,
-        mean=scale.mean,
-        sd=np.where(scale.moves, scale.sd, 0.0),
-        kernel_width=width,
-        n_calls=n * (len(draws) + 1),
-        warnings=_warnings(moved, found["outside"], len(draws), n_samples),
-        **found,
-    )
+    if moved.any():
+        warnings.insert(
+            0,
+            f"{int(moved.sum())} of {len(moved)} samples lie outside the limits and are explained "
+            "at the nearest feasible setting.",
+        )
+    if design == "known-rows":
+        from matlever.explanation.known_rows import explain_from_known_rows
 
-
-def _explain_chunk(
-    predictor: Predictor,
-    editor: Editor,
-    samples: Any,
-    centres: Array,
-    scale: KnobScale,
-    draws: Array,
-    width: float,
-    batch_rows: int,
-) -> dict[str, Array]:
-    """Explain the samples of one batch; every result has one row per sample."""
-    points = scale.around(centres, draws)
-    y = predict_settings(
+        found = explain_from_known_rows(
+            predictor, editor, samples, centres, reference, scale, kappa, batch_rows
+        )
+        warnings += found.pop("warnings")
+        common["kernel_width"] = found.pop("kernel_width_used")
+        return Explanations(**common, **found, warnings=tuple(warnings))
+    plan = make_plan(scale, design, n_calls, radius, jitter, rng)
+    fitting = _Fitting(
         predictor,
         editor,
-        samples,
-        np.concatenate([centres[:, None], points], axis=1),
-        batch_rows=batch_rows,
+        scale,
+        plan,
+        estimand,
+        surrogate,
+        1.0 if penalty is None else float(penalty),
+        min(5, int(scale.moves.sum())) if n_features is None else int(n_features),
+        rng.standard_normal((check, space.n_knobs)),
+        batch_rows,
     )
-    one_target = y.ndim == 2
-    y = y[:, :, None] if one_target else y
-    moved = scale.displacements(centres, points)
-    sd = np.where(scale.moves, scale.sd, 1.0)
-    distance2 = ((moved / sd) ** 2).sum(axis=2)
-    weights = np.exp(-distance2 / (2.0 * width**2))
-    fit = fit_surrogates(moved @ scale.basis, weights, y[:, 1:] - y[:, :1])
+    fitting.validate()
+    per_chunk = max(1, batch_rows // (plan.n_points + 1 + check))
+    chunks = []
+    for start in range(0, len(values), per_chunk):
+        rows = slice(start, start + per_chunk)
+        some = take(samples, start, min(start + per_chunk, len(values)))
+        chunks.append(fitting.explain(some, centres[rows], kappa[rows], sigma[rows]))
+    result: dict[str, Any] = {
+        key: chunks[0][key]
+        if len(chunks) == 1
+        else np.concatenate([chunk[key] for chunk in chunks])
+        for key in chunks[0]
+    }
+    warnings += [*plan.warnings, *_warnings(result, check, plan)]
+    return Explanations(
+        **common,
+        **result,
+        design=plan.sampler,
+        radius=plan.rule,
+        spread_over=plan.groups_are,
+        fidelity_at=f"{check} further points" if check else plan.groups_are,
+        n_calls=len(values) * (plan.n_points + 1 + check),
+        warnings=tuple(warnings),
+        unseen_share=lambda: fitting.unseen(centres, kappa, sigma),
+    )
 
-    slope = scale.basis @ fit.slopes  # (n, k, t), per unit of the knob
-    variance = np.einsum("kp,ntpq,kq->nkt", scale.basis, fit.covariance, scale.basis)
+
+@dataclass(frozen=True)
+class _Fitting:
+    """What all chunks of one call share."""
+
+    predictor: Predictor
+    editor: Editor
+    scale: KnobScale
+    plan: Plan
+    estimand: str
+    surrogate: str
+    penalty: float
+    n_features: int
+    check_draws: Array
+    batch_rows: int
+
+    def validate(self) -> None:
+        """Raise SettingsError where the surrogate's settings cannot be used."""
+        if not (np.isfinite(self.penalty) and self.penalty >= 0):
+            raise SettingsError(f"penalty={self.penalty} must be 0 or more.")
+        if self.surrogate == "lasso" and not 1 <= self.n_features <= self.scale.moves.sum():
+            raise SettingsError(
+                f"n_features={self.n_features} must be between 1 and the "
+                f"{int(self.scale.moves.sum())} knobs that move."
+            )
+
+    def explain(self, samples: Any, centres: Array, kappa: Array, sigma: Array) -> dict[str, Any]:
+        """Explain the samples of one batch; every result has one row per sample."""
+        scale, plan = self.scale, self.plan
+        n, n_points = len(centres), plan.n_points
+        n_check = len(self.check_draws)
+        asked = np.empty((n, 1 + n_points + n_check, centres.shape[1]))
+        asked[:, 0] = centres
+        placed = self.placed(centres, sigma, asked[:, 1 : 1 + n_points])
+        if n_check:
+            asked[:, 1 + n_points :] = scale.around(
+                centres, self.check_draws * sigma[:, None, None]
+            )
+        y = predict_settings(
+            self.predictor, self.editor, samples, asked, batch_rows=self.batch_rows
+        )
+        one_target = y.ndim == 2
+        y = y[:, :, None] if one_target else y
+        fit = self.fitted(centres, placed, kappa, sigma, y[:, : 1 + n_points])
+        fidelity = fit.fidelity
+        if n_check:
+            at = scale.features(centres, asked[:, 1 + n_points :])
+            predicted = y[:, :1] + fit.offset[:, None] + at @ fit.slopes
+            fidelity = fidelity_of(predicted, y[:, 1 + n_points :], np.ones(n_check))
+        found = in_knobs(scale, centres, fit, fidelity, y[:, 0])
+        if one_target:
+            found = {key: value[..., 0] for key, value in found.items()}
+        return {**found, "one_sided": placed.one_sided, "outside": placed.outside}
+
+    def placed(self, centres: Array, sigma: Array, out: Array | None = None) -> Placement:
+        """Return the points around each sample."""
+        scale, plan = self.scale, self.plan
+        if not plan.is_random:
+            placed = place(scale, centres, sigma, plan.points, plan.is_symmetric, out)
+            if plan.jitter is None:
+                return placed
+            moved = placed.points + plan.jitter @ scale.directions
+            placed.points[:] = scale.space.project(moved, hold=scale.held)
+            return Placement(placed.points, None, None, placed.one_sided, placed.outside)
+        draws = plan.points
+        if plan.sampler == "gaussian-centred":
+            draws = (
+                draws + ((scale.mean - centres) / np.where(scale.sd > 0, scale.sd, 1.0))[:, None]
+            )
+            draws[:, :, scale.space.is_categorical] = plan.points[:, scale.space.is_categorical]
+        elif self.estimand == "kernel":
+            draws = draws * sigma[:, None, None]
+            draws[:, :, scale.space.is_categorical] = plan.points[:, scale.space.is_categorical]
+        points = scale.around(centres, draws)
+        if out is not None:
+            out[:] = points
+            points = out
+        outside = _share_outside(scale, centres, draws)
+        return Placement(points, None, None, np.zeros(centres.shape, dtype=bool), outside)
+
+    def fitted(
+        self, centres: Array, placed: Placement, kappa: Array, sigma: Array, y: Array
+    ) -> SurrogateFit:
+        """Fit the surrogates to the predictions (n, N + 1, t)."""
+        plan, scale = self.plan, self.scale
+        plain = self.surrogate == "least squares"
+        if plain and plan.is_balanced and placed.offset is not None and placed.extent is not None:
+            return fit_balanced(plan, placed.offset, placed.extent, y)
+        features = scale.features(centres, placed.points)
+        n, n_points = features.shape[:2]
+        if len(plan.weights):
+            # In units in which they sum to the number of points, so that a penalty of 1 is small.
+            unit = n_points / plan.weights.sum()
+            weights = np.broadcast_to(plan.weights * unit, (n, n_points))
+            centre = plan.centre * unit
+        elif plan.is_random and self.estimand == "kernel" and plan.sampler != "gaussian-centred":
+            weights, centre = np.ones((n, n_points)), plan.centre
+        else:
+            width = kappa if plan.is_random else sigma
+            distance2 = (features**2).sum(axis=2)
+            weights = np.exp(-distance2 / (2.0 * width[:, None] ** 2))
+            centre = plan.centre
+        outcomes = y[:, 1:] - y[:, :1]
+        if self.surrogate == "lasso":
+            return fit_sparse(
+                scale,
+                centres,
+                placed.points,
+                weights,
+                centre,
+                plan.groups,
+                outcomes,
+                self.n_features,
+            )
+        penalty = self.penalty if self.surrogate == "ridge" else 0.0
+        return fit_least_squares(features, weights, centre, plan.groups, outcomes, penalty)
+
+    def unseen(self, centres: Array, kappa: Array, sigma: Array) -> Array:
+        """Share of the points around each sample that lie farther from the data than data do."""
+        region = DataRegion(self.scale.space, self.scale.reference)
+        per_chunk = max(1, self.batch_rows // self.plan.n_points)
+        shares = [
+            1.0
+            - region.inside(
+                self.placed(centres[a : a + per_chunk], sigma[a : a + per_chunk]).points
+            ).mean(axis=1)
+            for a in range(0, len(centres), per_chunk)
+        ]
+        return np.concatenate(shares)
+
+
+def in_knobs(
+    scale: KnobScale, centres: Array, fit: SurrogateFit, fidelity: Fidelity, y0: Array
+) -> dict[str, Array]:
+    """Return slopes, spread and contributions per knob, from those per feature."""
+    n, k, t = len(centres), len(scale.space), fit.slopes.shape[2]
+    n_groups = fit.deviations.shape[1]
+    if (scale.mixture_of < 0).all():
+        slope, variance = np.zeros((n, k, t)), np.zeros((n, k, t))
+        j = scale.knob_of
+        slope[:, j] = fit.slopes / scale.sd[j][:, None]
+        variance[:, j] = (fit.deviations**2).sum(axis=1) / (scale.sd[j] ** 2)[:, None]
+    else:
+        slope = scale.basis @ fit.slopes
+        variance = ((scale.basis @ fit.deviations) ** 2).sum(axis=1)
     unit = np.where(scale.moves, scale.sd, 0.0)[:, None]
-    contribution = scale.standard(centres)[:, :, None] * slope * unit
-    local = y[:, 0] + fit.offset
-    found = {
+    standardised = slope * unit
+    contribution = scale.standard(centres)[:, :, None] * standardised
+    local = y0 + fit.offset
+    return {
         "slope": slope,
-        "slope_standardised": slope * unit,
-        "spread": np.sqrt(np.maximum(variance, 0.0)) * unit,
+        "slope_standardised": standardised,
+        "spread": np.sqrt(variance * ((n_groups - 1) / n_groups)) * unit,
         "contribution": contribution,
         "intercept": local - contribution.sum(axis=1),
         "local_prediction": local,
-        "prediction": y[:, 0],
-        "r2": fit.r2,
+        "prediction": y0,
+        "r2": fidelity.r2,
+        "correlation": fidelity.correlation,
+        "nwise": fidelity.nwise,
     }
-    if one_target:
-        found = {key: value[..., 0] for key, value in found.items()}
-    return {**found, "outside": scale.share_outside(centres, draws)}
+
+
+def _widths(
+    predictor: Predictor,
+    editor: Editor,
+    samples: Any,
+    reference: Any,
+    scale: KnobScale,
+    kernel_width: Any,
+    estimand: Estimand,
+    batch_rows: int,
+    warnings: list[str],
+) -> Array:
+    """Return the kernel width of each sample."""
+    n = len(samples)
+    if isinstance(kernel_width, str):
+        if kernel_width == "lime":
+            return np.full(n, 0.75 * np.sqrt(scale.n_features))
+        if kernel_width != "auto":
+            raise SettingsError(f"kernel_width={kernel_width!r} is not a number, 'lime' or 'auto'.")
+        from matlever.explanation.kernel_width import kernel_sensitivity
+
+        found = kernel_sensitivity(
+            predictor,
+            editor,
+            samples,
+            reference=reference,
+            estimand=estimand,
+            batch_rows=batch_rows,
+        )
+        warnings += found.warnings
+        return found.kernel_width
+    try:
+        width = np.broadcast_to(np.asarray(kernel_width, dtype=float), (n,)).copy()
+    except (TypeError, ValueError):
+        width = np.zeros(1)
+    if not (np.isfinite(width) & (width > 0)).all():
+        raise SettingsError(
+            f"kernel_width={kernel_width!r} must be above 0: one number, or one for each of the "
+            f"{n} samples."
+        )
+    return width
+
+
+def _share_outside(scale: KnobScale, centres: Array, draws: Array) -> Array:
+    """Share of the drawn values of moving numeric knobs that lie outside the limits, (n,)."""
+    free = scale.moves & ~scale.space.is_categorical
+    if not free.any():
+        return np.zeros(len(centres))
+    raw = centres[:, None, free] + scale.sd[free] * draws[..., free]
+    out = (raw < scale.space.lower[free]) | (raw > scale.space.upper[free])
+    share: Array = out.mean(axis=(1, 2))
+    return share
 
 
 def _row_labels(samples: Any, n: int) -> tuple[Any, ...]:
@@ -211,20 +490,21 @@ def _row_labels(samples: Any, n: int) -> tuple[Any, ...]:
     return tuple(label if isinstance(label, int | str) else str(label) for label in labels)
 
 
-def _warnings(
-    moved: NDArray[np.bool_], outside: Array, n_points: int, n_samples: int
-) -> tuple[str, ...]:
-    found = []
-    if moved.any():
-        found.append(
-            f"{int(moved.sum())} of {len(moved)} samples lie outside the limits and are explained "
-            "at the nearest feasible setting."
+def _warnings(found: dict[str, Any], check: int, plan: Plan) -> list[str]:
+    warnings = []
+    outside = found["outside"].mean()
+    if outside > _MANY_OUTSIDE:
+        what = "were moved to them" if plan.is_random else "the designs were shrunk to fit"
+        warnings.append(
+            f"{outside:.0%} of the values asked for lay outside the limits and {what}; a smaller "
+            "kernel_width stays closer to the sample."
         )
-    if n_points >= n_samples + 2 * N_GROUPS:
-        found.append(f"{n_points} points per sample instead of {n_samples}: there are many knobs.")
-    if outside.mean() > _MANY_OUTSIDE:
-        found.append(
-            f"{outside.mean():.0%} of the drawn values lay outside the limits and were moved to "
-            "them; a smaller kernel_width stays closer to the sample."
+    r2 = found["r2"]
+    known = r2[np.isfinite(r2)]
+    if len(known) and np.median(known) < _POOR_R2:
+        where = f"at {check} further points" if check else "at points left out of the fit"
+        warnings.append(
+            f"A straight line follows the model poorly around these samples (median R2 "
+            f"{np.median(known):.2f} {where}); a smaller kernel_width, or kernel_width='auto', may."
         )
-    return tuple(found)
+    return warnings

@@ -1,4 +1,4 @@
-"""Where LIME looks: Gaussian draws around an instance, in units that make slopes comparable."""
+"""The units of a neighbourhood: how far a knob usually goes, and in which directions it can."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from matlever.exceptions import DataError
-from matlever.explanation.surrogate import N_GROUPS
+from matlever.explanation.designs import apportion
 from matlever.knobs import KnobSpace
 
 __all__ = ["KnobScale", "gaussian_draws"]
 
 Array = NDArray[np.float64]
 
+# Disjoint groups of Gaussian draws; the spread leaves out one of them at a time.
+N_GROUPS = 10
+
 
 def gaussian_draws(
-    n_samples: int, n_knobs: int, rng: np.random.Generator, *, mirrored: bool = True
+    n_samples: int, n_knobs: int, rng: np.random.Generator, *, mirrored: bool = False
 ) -> Array:
     """Draw standard-normal points that all instances share, of shape (N, k).
 
@@ -30,7 +33,7 @@ def gaussian_draws(
         Number k of knobs.
     rng : Generator
         Source of the draws.
-    mirrored : bool, default=True
+    mirrored : bool, default=False
         Whether the points come in pairs e, -e. The distribution of a point is the same; curvature
         then cancels out of the slopes instead of adding noise to them.
     """
@@ -62,6 +65,12 @@ class KnobScale:
         From displacements in the knobs' units to the p features of the surrogate: a knob's
         displacement in standard deviations; for the parts of a mixture, the coordinates in the
         plane of constant sum.
+    directions : ndarray of shape (p, k)
+        From features back to displacements: ``directions @ basis`` is the identity.
+    knob_of : ndarray of shape (p,), int
+        The knob of each feature; -1 for a coordinate of a mixture.
+    mixture_of : ndarray of shape (p,), int
+        The mixture of each feature; -1 for a knob of its own.
     """
 
     space: KnobSpace
@@ -70,6 +79,9 @@ class KnobScale:
     sd: Array = field(init=False)
     moves: NDArray[np.bool_] = field(init=False)
     basis: Array = field(init=False)
+    directions: Array = field(init=False)
+    knob_of: NDArray[np.intp] = field(init=False)
+    mixture_of: NDArray[np.intp] = field(init=False)
 
     def __post_init__(self) -> None:
         space, known = self.space, self.reference
@@ -86,69 +98,116 @@ class KnobScale:
                 moves[parts] = False
         for name, value in (("mean", mean), ("sd", sd), ("moves", moves)):
             object.__setattr__(self, name, value)
-        object.__setattr__(self, "basis", self._features())
+        self._set_features()
 
-    def _features(self) -> Array:
+    def _set_features(self) -> None:
+        k = len(self.space)
         columns: list[Array] = []
-        in_mixture = np.zeros(len(self.space), dtype=bool)
-        for mixture in self.space.mixtures:
+        directions: list[Array] = []
+        homes: list[tuple[int, int]] = []
+        in_mixture = np.zeros(k, dtype=bool)
+        for number, mixture in enumerate(self.space.mixtures):
             every = self.space.positions(mixture.names)
             in_mixture[every] = True
             parts = every[self.moves[every]]
-            m = len(parts)
-            if not m:
+            if not len(parts):
                 continue
             common = np.sqrt((self.sd[parts] ** 2).mean())
-            for i in range(1, m):  # Helmert contrasts: orthonormal, each with sum zero
-                column = np.zeros(len(self.space))
-                column[parts[:i]] = 1.0
-                column[parts[i]] = -i
-                columns.append(column / (np.sqrt(i * (i + 1)) * common))
-        for j in np.flatnonzero(self.moves & ~in_mixture):
-            column = np.zeros(len(self.space))
-            column[j] = 1.0 / self.sd[j]
-            columns.append(column)
-        return np.stack(columns, axis=1) if columns else np.zeros((len(self.space), 0))
+            for i in range(1, len(parts)):  # Helmert contrasts: orthonormal, each with sum zero
+                contrast = np.zeros(k)
+                contrast[parts[:i]] = 1.0
+                contrast[parts[i]] = -i
+                contrast /= np.sqrt(i * (i + 1))
+                columns.append(contrast / common)
+                directions.append(contrast * common)
+                homes.append((-1, number))
+        for j in np.flatnonzero(self.moves & ~in_mixture).tolist():
+            unit = np.zeros(k)
+            unit[j] = 1.0
+            columns.append(unit / self.sd[j])
+            directions.append(unit * self.sd[j])
+            homes.append((j, -1))
+        empty = np.zeros((0, k))
+        table = np.array(homes, dtype=np.intp).reshape(-1, 2)
+        for name, value in (
+            ("basis", np.stack(columns, axis=1) if columns else empty.T),
+            ("directions", np.stack(directions) if directions else empty),
+            ("knob_of", table[:, 0]),
+            ("mixture_of", table[:, 1]),
+        ):
+            object.__setattr__(self, name, value)
 
     @property
-    def n_moving(self) -> int:
-        """Number m of knobs that move."""
-        return int(self.moves.sum())
+    def n_features(self) -> int:
+        """Number p of features of the surrogate."""
+        return int(self.basis.shape[1])
 
     @property
     def held(self) -> tuple[str, ...]:
         """Names of the knobs that do not move."""
         return tuple(n for n, moves in zip(self.space.names, self.moves, strict=True) if not moves)
 
+    @property
+    def can_rotate(self) -> NDArray[np.bool_]:
+        """Features that are continuous, of shape (p,)."""
+        kinds = [knob.kind for knob in self.space.knobs]
+        return np.array([j < 0 or kinds[j] == "continuous" for j in self.knob_of.tolist()], bool)
+
+    def level_counts(self, j: int) -> NDArray[np.intp]:
+        """How often each level of a categorical knob occurs in the reference."""
+        levels = len(self.space.knobs[j].levels)
+        return np.bincount(self.reference[:, j].astype(int), minlength=levels)
+
     def around(self, centres: Array, draws: Array) -> Array:
         """Feasible settings around n centres (n, k) at N standard-normal draws, (n, N, k).
 
-        A categorical knob takes the level at the draw's quantile of the reference's frequencies.
+        Draws are (N, k), or (n, N, k) when they differ between centres. A categorical knob takes
+        the level at the draw's quantile of the reference's frequencies.
         """
         points = centres[:, None] + np.where(self.moves, self.sd, 0.0) * draws
-        for j in np.flatnonzero(self.space.is_categorical & self.moves):
-            levels = len(self.space.knobs[j].levels)
-            counts = np.bincount(self.reference[:, j].astype(int), minlength=levels)
+        for j in np.flatnonzero(self.space.is_categorical & self.moves).tolist():
+            counts = self.level_counts(j)
             edges = np.cumsum(counts)[:-1] / counts.sum()
-            points[:, :, j] = np.searchsorted(edges, ndtr(draws[:, j]), side="right")
+            points[:, :, j] = np.searchsorted(edges, ndtr(draws[..., j]), side="right")
         return self.space.project(points, hold=self.held)
 
-    def share_outside(self, centres: Array, draws: Array) -> Array:
-        """Share of the drawn values of moving numeric knobs that lie outside the limits, (n,)."""
-        free = self.moves & ~self.space.is_categorical
-        if not free.any():
-            return np.zeros(len(centres))
-        raw = centres[:, None, free] + self.sd[free] * draws[:, free]
-        out = (raw < self.space.lower[free]) | (raw > self.space.upper[free])
-        share: Array = out.mean(axis=(1, 2))
-        return share
+    def other_levels(self, j: int, own: Array, n: int) -> Array:
+        """Levels other than the own ones (n_centres,), n for each, as frequent as in the reference.
+
+        They are apportioned, not drawn: (n_centres, n), the same for all centres of one level.
+        """
+        counts = self.level_counts(j).astype(float)
+        rows = np.empty((len(counts), n))
+        for level in range(len(counts)):
+            rest = counts.copy()
+            rest[level] = 0.0
+            present = np.flatnonzero(rest)
+            if not len(present):
+                rows[level] = level
+                continue
+            most = present[np.argsort(-rest[present], kind="stable")][:n]
+            given = apportion(rest[most] / rest[most].sum(), n)
+            # Interleaved, so that no level falls into one half of the design only.
+            order = np.argsort(
+                np.concatenate([(np.arange(count) + 0.5) / count for count in given]),
+                kind="stable",
+            )
+            rows[level] = np.repeat(most, given)[order]
+        found: Array = rows[own.astype(int)]
+        return found
 
     def displacements(self, centres: Array, points: Array) -> Array:
         """Displacements (n, N, k) in the knobs' units; -1 where a level is another one."""
         moved: Array = points - centres[:, None]
         words = self.space.is_categorical
-        moved[:, :, words] = -(moved[:, :, words] != 0).astype(float)
+        if words.any():
+            moved[:, :, words] = -(moved[:, :, words] != 0).astype(float)
         return moved
+
+    def features(self, centres: Array, points: Array) -> Array:
+        """Features (n, N, p) of settings (n, N, k) around centres (n, k)."""
+        found: Array = self.displacements(centres, points) @ self.basis
+        return found
 
     def standard(self, centres: Array) -> Array:
         """Centres (n, k) in standard deviations from the reference's mean; 1 for a level."""

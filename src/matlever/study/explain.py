@@ -40,13 +40,14 @@ def weighed(
     """Return the local weights of every knob at every row, and their overall importance."""
     chosen = _spread_rows(rows.y, _ROWS_WEIGHED)
     samples = rows.X.iloc[chosen]
-    n_samples = int(np.clip(_CALLS // len(samples), 100, 1_000))
+    n_calls = int(np.clip(_CALLS // len(samples), 100, 1_000))
     found = explain(
         predictor,
         editor,
         samples,
         reference=rows.X,
-        n_samples=n_samples,
+        design="gaussian-mirrored",
+        n_calls=n_calls,
         random_state=seed,
         targets=[rows.column.label],
         target_units=[rows.column.unit],

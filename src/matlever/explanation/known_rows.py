@@ -1,0 +1,119 @@
+"""Explanations from known samples alone: nothing is invented that a model could recognise.
+
+A model can tell LIME's perturbed samples from real ones and answer them innocently (D. Slack et
+al., AIES 2020). Here it is asked about the reference only; each surrogate is fitted to those
+answers, weighted by the kernel around its sample.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matlever.explanation.neighbourhood import N_GROUPS, KnobScale
+from matlever.explanation.surrogate import fit_least_squares
+from matlever.knobs import Editor, Predictor, predict_settings
+
+__all__ = ["explain_from_known_rows"]
+
+Array = NDArray[np.float64]
+
+# Effective number of rows per coefficient below which the kernel is widened.
+_ROWS_PER_COEFFICIENT = 2.0
+_WIDENINGS = 1.15 ** np.arange(0, 60)
+
+
+def explain_from_known_rows(
+    predictor: Predictor,
+    editor: Editor,
+    samples: Any,
+    centres: Array,
+    reference: Any,
+    scale: KnobScale,
+    kappa: Array,
+    batch_rows: int,
+) -> dict[str, Any]:
+    """Explain samples by the predictions for the reference.
+
+    Parameters
+    ----------
+    predictor, editor, samples, reference, batch_rows
+        As in `matlever.explain`.
+    centres : ndarray of shape (n, k)
+        Where the samples stand.
+    scale : KnobScale
+        Units, and the settings of the reference.
+    kappa : ndarray of shape (n,)
+        Kernel widths; widened where fewer than two effective rows per coefficient are near.
+
+    Returns
+    -------
+    found : dict
+        Fields of `matlever.explanation.Explanations`, and ``warnings``.
+    """
+    from matlever.explanation.lime import in_knobs
+
+    known = scale.reference
+    options: dict[str, Any] = {"batch_rows": batch_rows}
+    y0 = predict_settings(predictor, editor, samples, centres[:, None], **options)[:, 0]
+    y = predict_settings(predictor, editor, reference, known[:, None], **options)[:, 0]
+    one_target = y0.ndim == 1
+    if one_target:
+        y0, y = y0[:, None], y[:, None]
+    features = scale.features(centres, np.repeat(known[None], len(centres), axis=0))
+    distance2 = (features**2).sum(axis=2)
+    needed = _ROWS_PER_COEFFICIENT * (scale.n_features + 1)
+    width = _wide_enough(distance2, kappa, needed)
+    weights = np.exp(-distance2 / (2.0 * width[:, None] ** 2))
+    # Groups must not follow the order of the file; the reference is spread by its place in it.
+    groups = np.arange(len(known)) % min(N_GROUPS, len(known))
+    penalty = 0.0 if len(known) >= needed else 1.0
+    fit = fit_least_squares(features, weights, 1.0, groups, y[None] - y0[:, None], penalty)
+    found: dict[str, Any] = in_knobs(scale, centres, fit, fit.fidelity, y0)
+    if one_target:
+        found = {key: value[..., 0] for key, value in found.items()}
+    warnings = []
+    widened = int((width > kappa * 1.001).sum())
+    if widened:
+        warnings.append(
+            f"Around {widened} of {len(kappa)} samples there are too few known rows for their "
+            f"kernel width; it was widened to {np.median(width[width > kappa * 1.001]):.3g} "
+            "(median)."
+        )
+    if penalty:
+        warnings.append(
+            f"{len(known)} known rows for {scale.n_features} coefficients: slopes are shrunk by a "
+            "ridge penalty of 1."
+        )
+    return {
+        **found,
+        "one_sided": np.zeros(centres.shape, dtype=bool),
+        "outside": np.zeros(len(centres)),
+        "kernel_width_used": width,
+        "design": "known-rows",
+        "radius": "known rows",
+        "spread_over": "tenths of the known rows",
+        "fidelity_at": "tenths of the known rows",
+        "n_calls": len(centres) + len(known),
+        "warnings": warnings,
+        "unseen_share": lambda: np.zeros(len(centres)),
+    }
+
+
+def _wide_enough(distance2: Array, kappa: Array, needed: float) -> Array:
+    """Widen kernels (n,) until the effective number of rows suffices, or no more can be had."""
+    width = kappa.copy()
+    missing = np.ones(len(kappa), dtype=bool)
+    for factor in _WIDENINGS:
+        width[missing] = kappa[missing] * factor
+        w = np.exp(-distance2[missing] / (2.0 * width[missing, None] ** 2))
+        total = w.sum(axis=1)
+        effective = total**2 / np.maximum((w**2).sum(axis=1), np.finfo(float).tiny)
+        # Rows far away underflow to no weight at all: then their number says nothing.
+        done = (effective >= min(needed, 0.9 * distance2.shape[1])) & (total > 1e-6)
+        missing[np.flatnonzero(missing)[done]] = False
+        if not missing.any():
+            break
+    return width
