@@ -28,7 +28,8 @@ def gaussian_draws(
     Parameters
     ----------
     n_samples : int
-        Number of points; rounded up to a multiple of twice the number of groups.
+        Number of points; rounded up to a multiple of the number of groups, of twice that number
+        where they come in pairs.
     n_knobs : int
         Number k of knobs.
     rng : Generator
@@ -37,7 +38,8 @@ def gaussian_draws(
         Whether the points come in pairs e, -e. The distribution of a point is the same; curvature
         then cancels out of the slopes instead of adding noise to them.
     """
-    n_points = 2 * N_GROUPS * max(1, -(-n_samples // (2 * N_GROUPS)))
+    unit = 2 * N_GROUPS if mirrored else N_GROUPS
+    n_points = unit * max(1, -(-n_samples // unit))
     if not mirrored:
         return rng.standard_normal((n_points, n_knobs))
     half = rng.standard_normal((n_points // 2, 1, n_knobs))
