@@ -2,8 +2,8 @@
 
 The methods take turns, one round per seed, so that other load on the machine hits all alike.
 Printed per method: milliseconds of processor time per explanation (one thread, so wall-clock time
-on an idle machine; median, and the range over repeats), rows the model was asked about, error against a high-accuracy reference of the method's own target, and
-spread over seeds.
+on an idle machine; median, and the range over repeats), rows the model was asked about, error
+against a high-accuracy reference of the method's own target, and spread over seeds.
 
 Targets. LIME draws around the instance from N(z0, I) and weights by its kernel of width
 k = 0.75 sqrt(m), so its limit is the slope under a Gaussian of width tau = k / sqrt(1 + k^2)
