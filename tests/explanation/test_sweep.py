@@ -14,6 +14,7 @@ from sklearn.inspection import partial_dependence
 
 from matlever.exceptions import DataError, SettingsError
 from matlever.explanation import sweep
+from matlever.explanation.box_plot import box_statistics
 from matlever.knobs import Knob, KnobSpace, Mixture
 from matlever.knobs.table_editor import TableEditor
 
@@ -191,7 +192,179 @@ def test_sweeps_are_drawn_and_shown_in_words():
     assert "at ZnSe" in repr(found)
 
 
-@pytest.mark.parametrize("options", [{"knobs": ["colour"]}, {"knobs": []}, {"n_values": 1}])
-def test_what_cannot_be_swept_is_said(options):
-    with pytest.raises(SettingsError):
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"knobs": ["colour"]}, "no knob 'colour'"),
+        ({"knobs": []}, "no knob to turn"),
+        ({"knobs": ["amount", "amount"]}, "named twice"),
+        ({"n_values": 1}, "2 or more"),
+        ({"batch_rows": 0}, "batch_rows=0"),
+        ({"values": {"amount": [9.0, 20.0]}}, "first is 9"),
+        ({"values": {"pulses": [2.5]}}, "none of its values"),
+        ({"values": {"pulses": []}}, "list of values"),
+        ({"values": {"amount": ["much"]}}, "must be numbers"),
+        ({"values": {"seed": ["CdSe", "CdTe"]}}, "CdTe"),
+        ({"values": {"seed": ["CdSe"]}, "knobs": ["amount"]}, "not turned"),
+        ({"values": {"colour": [1]}}, "no knob 'colour'"),
+    ],
+)
+def test_what_cannot_be_swept_is_said(options, words):
+    with pytest.raises(SettingsError, match=words):
         sweep(Model(law), TableEditor.from_frame(RUNS), RUNS, **options)
+
+
+def test_knobs_that_cannot_move_are_refused_by_name():
+    editor = TableEditor(
+        KnobSpace(
+            [
+                Knob("a", lower=0, upper=1),
+                Knob("b", lower=0, upper=1, fixed=True),
+                Knob("c", "K", lower=5, upper=5),
+            ]
+        )
+    )
+    rows = np.array([[0.5, 0.5, 5.0]])
+    with pytest.raises(SettingsError, match=r"'b' is fixed; 'c' has one value only, 5 K"):
+        sweep(Model(lambda X: X[:, 0]), editor, rows, ["a", "b", "c"])
+
+
+# -- box plots ------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 10_000), st.integers(1, 30), st.booleans())
+def test_boxes_are_those_of_matplotlib(seed, n, coarse):
+    from matplotlib.cbook import boxplot_stats
+
+    values = np.random.default_rng(seed).standard_t(2, (n, 3))
+    values = np.round(values) if coarse else values
+    box = box_statistics(values)
+    for j, theirs in enumerate(boxplot_stats(values)):
+        for ours, name in [
+            ("median", "med"),
+            ("whisker_low", "whislo"),
+            ("whisker_high", "whishi"),
+        ]:
+            np.testing.assert_allclose(getattr(box, ours)[j], theirs[name])
+        np.testing.assert_allclose((box.q1[j], box.q3[j]), (theirs["q1"], theirs["q3"]))
+        np.testing.assert_array_equal(box.outliers[j], np.sort(theirs["fliers"]))
+
+
+def test_boxes_of_a_sweep_leave_out_points_that_do_not_exist():
+    names = ("a", "b", "c")
+    space = KnobSpace([Knob(name, lower=0, upper=0.6) for name in names], [Mixture(names)])
+    rows = pd.DataFrame([[0.4, 0.3, 0.3], [0.2, 0.6, 0.2], [0.2, 0.3, 0.5]], columns=names)
+    rows = pd.concat([rows, rows.assign(b=rows["c"], c=rows["b"])])
+    editor = TableEditor(
+        KnobSpace([*space.knobs[:2], Knob("c", lower=0, upper=0.6, fixed=True)], space.mixtures)
+    )
+    one = sweep(Model(lambda X: X["b"].to_numpy()), editor, rows, ["a"], 4)["a"]
+    stored = json.loads(json.dumps(one.to_dict(), allow_nan=False))
+    assert 0 < np.isnan(one.individual).mean() < 1
+    for j in range(4):
+        column = one.individual[:, j]
+        known = column[np.isfinite(column)]
+        expected = np.median(known) if len(known) else None
+        assert stored["box"]["median"][j] == expected
+    assert len(stored["box"]["outliers"]) == 4
+    with pytest.raises(SettingsError, match="several targets"):
+        _ = sweep(Model(lambda X: X[["a", "b"]].to_numpy()), editor, rows, ["a"])["a"].box
+
+
+# -- axes -----------------------------------------------------------------------------------------
+
+
+def test_a_knob_over_decades_gets_a_logarithmic_axis_and_others_do_not():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(
+        {
+            "decades": 10 ** rng.uniform(-2, 2, 60),
+            "even": rng.uniform(0.01, 100, 60),  # as wide, but even on a linear axis
+            "narrow": 10 ** rng.uniform(0, 1, 60),
+            "zero": np.append(10 ** rng.uniform(-2, 2, 59), 0.0),
+            "count": np.round(10 ** rng.uniform(0, 3, 60)),
+        }
+    )
+    editor = TableEditor.from_frame(X, units=dict.fromkeys(["decades", "even", "narrow"], "s"))
+    found = sweep(Model(lambda X: X["decades"].to_numpy()), editor, X, n_values=9)
+    scales = {one.knob.name: one.to_dict()["scale"] for one in found}
+    assert scales == {
+        "decades": "log", "even": "linear", "narrow": "linear", "zero": "linear", "count": "log",
+    }  # fmt: skip
+    values = np.asarray(found["decades"].values)
+    np.testing.assert_allclose(values[1:] / values[:-1], values[1] / values[0])
+    np.testing.assert_array_equal(values[[0, -1]], [X["decades"].min(), X["decades"].max()])
+    counts = np.asarray(found["count"].values)
+    steps = np.diff(np.log(counts[3:]))
+    np.testing.assert_allclose(steps, steps.mean(), rtol=0.2)
+    np.testing.assert_array_equal(counts, np.rint(counts))
+
+
+def test_an_axis_is_chosen_from_the_reference_and_kept_for_wanted_values():
+    known = pd.DataFrame({"rate": 10.0 ** np.arange(-1, 3)})
+    editor = TableEditor.from_frame(known, units={"rate": "K/min"})
+    one = sweep(
+        Model(lambda X: X["rate"].to_numpy()),
+        editor,
+        known[:1],
+        reference=known,
+        values={"rate": [50.0, 0.1, 2.0]},
+    )["rate"]
+    assert one.scale == "log"
+    np.testing.assert_array_equal(one.values, [0.1, 2.0, 50.0])
+    np.testing.assert_array_equal(one.individual, [[0.1, 2.0, 50.0]])
+
+
+def test_wanted_levels_are_named():
+    one = sweep(
+        Model(law), TableEditor.from_frame(RUNS), RUNS, ["seed"], values={"seed": ["ZnSe", "CdSe"]}
+    )["seed"]
+    assert [one.show(i) for i in range(2)] == ["CdSe", "ZnSe"]
+    np.testing.assert_allclose(one.mean[1], law(RUNS.assign(seed="ZnSe")).mean())
+
+
+# -- many samples ---------------------------------------------------------------------------------
+
+
+def test_batches_change_nothing_and_report_how_far_they_are():
+    editor = TableEditor.from_frame(RUNS)
+    told = []
+    model = Model(law)
+    whole = sweep(Model(law), editor, RUNS, interval=lambda X: (law(X), law(X) + 1))
+    parts = sweep(
+        model,
+        editor,
+        RUNS,
+        interval=lambda X: (law(X), law(X) + 1),
+        batch_rows=50,
+        progress=lambda *said: told.append(said),
+    )
+    assert max(map(len, model.calls)) <= 50
+    for a, b in zip(whole, parts, strict=True):
+        np.testing.assert_array_equal(a.individual, b.individual)
+        np.testing.assert_allclose(a.upper, b.upper, rtol=1e-14)
+    assert told[0] == (0, 90, "amount")
+    assert told[-1] == (90, 90, "seed")
+    assert [done for done, _, _ in told] == sorted(done for done, _, _ in told)
+
+
+def test_box_plots_are_drawn_on_both_kinds_of_axis():
+    from matplotlib.figure import Figure
+
+    rates = RUNS.assign(rate=np.geomspace(0.1, 100, 30))
+    editor = TableEditor.from_frame(rates, units={"rate": "K/$min"})
+    found = sweep(Model(law), editor, rates, targets=["length ($nm)"], reference=rates[::10])
+    axes = Figure().subplots(1, 4)
+    found.boxplot(axes)
+    axes[0].figure.canvas.draw()
+    assert [ax.get_xscale() for ax in axes] == ["linear", "linear", "linear", "log"]
+    assert axes[3].get_xlabel() == r"rate (K/\$min)"
+    assert axes[0].get_ylabel() == r"length (\$nm)"
+    boxes = axes[0].patches
+    assert len(boxes) == 11
+    np.testing.assert_allclose(
+        [box.get_y() + box.get_height() for box in boxes], found["amount"].box.q3
+    )
+    found.plot(axes)  # with a dashed part, far from the three known rows
+    axes[0].figure.canvas.draw()
+    assert any(ax.get_legend() for ax in axes)

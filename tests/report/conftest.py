@@ -124,6 +124,20 @@ def _target(
                 "individual": _r(curves),
                 "inside": [1.0] * len(values),
                 "data": _r(X[:, j]),
+                "scale": "linear",
+                "box": {
+                    **{
+                        name: _r(np.quantile(curves, share, axis=0))
+                        for name, share in {
+                            "median": 0.5,
+                            "q1": 0.25,
+                            "q3": 0.75,
+                            "whisker_low": 0.0,
+                            "whisker_high": 1.0,
+                        }.items()
+                    },
+                    "outliers": [[] for _ in values],
+                },
             }
         )
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from matlever.exceptions import SettingsError
 from matlever.explanation._one_target import OneOfSeveral
 from matlever.explanation._words import number, plain
+from matlever.explanation.box_plot import BoxStatistics, box_statistics, draw_boxes
+from matlever.explanation.knob_axis import literal, show_knob
+from matlever.explanation.turning import AxisScale
 from matlever.knobs import Knob
 
 if TYPE_CHECKING:
@@ -46,6 +50,10 @@ class Sweep:
         Values of the knob in the known samples.
     n_calls : int
         Samples the predictor was asked about.
+    scale : {"linear", "log"}, default="linear"
+        Axis on which the values are evenly spaced.
+    target : str or None, default=None
+        Name of the target.
     """
 
     knob: Knob
@@ -58,6 +66,15 @@ class Sweep:
     reached: Array
     data: Array
     n_calls: int
+    scale: AxisScale = "linear"
+    target: str | None = None
+
+    @property
+    def box(self) -> BoxStatistics:
+        """Quartiles, whiskers and outliers of the predictions over the samples (one target)."""
+        if self.individual.ndim > 2:
+            raise SettingsError("There are several targets: take one with Sweeps.for_target.")
+        return box_statistics(self.individual)
 
     def show(self, position: int) -> str:
         """Return the value at one position as text with its unit, or the name of its level."""
@@ -79,25 +96,71 @@ class Sweep:
             "individual": plain(self.individual),
             "inside": plain(self.inside),
             "data": plain(self.data),
+            "scale": self.scale,
+            "box": self.box.to_dict(),
         }
 
     def plot(self, ax: Any = None) -> Any:
-        """Draw individual curves, mean and interval of one target, and return the axes."""
-        if ax is None:
-            from matplotlib import pyplot as plt
+        """Draw individual curves, mean and interval of one target, and return the axes.
 
-            _, ax = plt.subplots(layout="constrained")
+        The mean is dashed where most of the turned samples are far from all known ones.
+        """
+        ax = self._axes(ax)
         ax.plot(self.values, self.individual.T, color="0.6", alpha=0.35, linewidth=0.7)
         if self.lower is not None and self.upper is not None:
             ax.fill_between(self.values, self.lower, self.upper, alpha=0.2, linewidth=0)
         marker = "o" if self.knob.kind in ("categorical", "integer", "grid") else None
-        ax.plot(self.values, self.mean, linewidth=2, marker=marker)
-        if self.knob.kind == "categorical":
-            names = [str(level).replace("$", r"\$") for level in self.knob.levels]
-            ax.set_xticks(np.arange(len(names)), labels=names, rotation=35, ha="right")
-        else:
-            ax.plot(self.data, np.zeros(len(self.data)), "|", transform=ax.get_xaxis_transform())
-        ax.set_xlabel(self.knob.label.replace("$", r"\$"))
+        near = self.inside >= 0.5
+        if not near.all():
+            ax.plot(self.values, self.mean, "--", color="C0", linewidth=1.2, label="far from data")
+            ax.legend(loc="best", frameon=False, fontsize="small")
+        ax.plot(
+            self.values, np.where(near, self.mean, np.nan), color="C0", linewidth=2, marker=marker
+        )
+        return self._finished(ax)
+
+    def boxplot(self, ax: Any = None) -> Any:
+        """Draw the predictions of one target over the samples as a box per value.
+
+        Boxes reach from the first to the third quartile, whiskers to the last prediction within 1.5
+        interquartile ranges of the box.
+
+        Parameters
+        ----------
+        ax : matplotlib axes or None, default=None
+            Where to draw; None makes a new figure.
+
+        Returns
+        -------
+        ax : matplotlib axes
+        """
+        ax = self._axes(ax)
+        forward, back = (np.log, np.exp) if self.scale == "log" else (np.asarray, np.asarray)
+        places = forward(self.values)
+        half = 0.3 * (np.diff(places).min() if len(places) > 1 else 1.0)
+        draw_boxes(ax, self.box, back(places - half), back(places + half))
+        return self._finished(ax)
+
+    def _axes(self, ax: Any) -> Any:
+        if ax is None:
+            from matplotlib import pyplot as plt
+
+            _, ax = plt.subplots(layout="constrained")
+        ax.set_xscale(self.scale)
+        return ax
+
+    def _finished(self, ax: Any) -> Any:
+        if self.knob.kind != "categorical":
+            ax.plot(
+                self.data,
+                np.zeros(len(self.data)),
+                "|",
+                color="C1",
+                transform=ax.get_xaxis_transform(),
+                clip_on=False,
+            )
+        show_knob(ax.xaxis, self.knob, self.scale)
+        ax.set_ylabel(literal(self.target or "prediction"))
         return ax
 
 
@@ -151,6 +214,7 @@ class Sweeps(OneOfSeveral):
                     mean=one.mean[..., position],
                     lower=None if one.lower is None else one.lower[..., position],
                     upper=None if one.upper is None else one.upper[..., position],
+                    target=names[0] if names else None,
                 )
                 for one in self.sweeps
             ),
@@ -198,7 +262,14 @@ class Sweeps(OneOfSeveral):
         axes : sequence of matplotlib axes or None, default=None
             One per knob; None makes a new figure.
         """
-        sweeps = self._only()
+        return self._panels(Sweep.plot, axes)
+
+    def boxplot(self, axes: Any = None) -> Any:
+        """Draw a box plot of one target per knob, as `plot` draws curves, and return the axes."""
+        return self._panels(Sweep.boxplot, axes)
+
+    def _panels(self, draw: Callable[[Sweep, Any], Any], axes: Any) -> Any:
+        sweeps, figure = self._only(), None
         if axes is None:
             from matplotlib import pyplot as plt
 
@@ -215,10 +286,11 @@ class Sweeps(OneOfSeveral):
             axes = grid.ravel()[: len(sweeps)]
             for empty in grid.ravel()[len(sweeps) :]:
                 empty.set_visible(False)
-            label = sweeps.targets[0] if sweeps.targets else "prediction"
-            figure.supylabel(label.replace("$", r"\$"))
+            figure.supylabel(literal(sweeps.targets[0] if sweeps.targets else "prediction"))
         for ax, one in zip(axes, sweeps, strict=False):
-            one.plot(ax)
+            draw(one, ax)
+            if figure is not None:
+                ax.set_ylabel("")
         return axes
 
     def __repr__(self) -> str:
