@@ -321,6 +321,10 @@ def test_wanted_levels_are_named():
     )["seed"]
     assert [one.show(i) for i in range(2)] == ["CdSe", "ZnSe"]
     np.testing.assert_allclose(one.mean[1], law(RUNS.assign(seed="ZnSe")).mean())
+    stored = one.to_dict()
+    assert (stored["values"], stored["levels"]) == ([0, 1], ["CdSe", "ZnSe"])
+    places = [stored["levels"][int(place)] for place in stored["data"] if place is not None]
+    assert places == [word for word in RUNS["seed"] if word != "InP"]
 
 
 # -- many samples ---------------------------------------------------------------------------------

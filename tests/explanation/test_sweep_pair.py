@@ -108,6 +108,21 @@ def test_infinite_limits_become_missing():
     assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["lower"] == [[None] * 3] * 3
 
 
+def test_wanted_values_of_one_of_two_knobs():
+    from matplotlib.figure import Figure
+
+    wanted = {"seed": ["ZnSe", "CdSe"]}
+    found = sweep_pair(additive, EDITOR, RUNS, ("amount", "seed"), 4, values=wanted)
+    stored = found.to_dict()
+    assert stored["levels"] == [None, ["CdSe", "ZnSe"]]
+    assert stored["values"][1] == [0, 1]
+    assert stored["data"][1].count(None) == (RUNS["seed"] == "InP").sum()
+    np.testing.assert_allclose(np.diff(found.mean, axis=1), WORDS["CdSe"] - WORDS["ZnSe"])
+    ax = found.plot(Figure().subplots())
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["CdSe", "ZnSe"]
+    assert list(found.to_frame()["seed"][:2]) == ["CdSe", "ZnSe"]
+
+
 # -- interaction ----------------------------------------------------------------------------------
 
 

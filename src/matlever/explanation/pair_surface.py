@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from matlever.explanation._one_target import OneOfSeveral
 from matlever.explanation._words import number, plain
 from matlever.explanation.interaction import Interaction, interaction_of, percent
+from matlever.explanation.knob_axis import places_of
 from matlever.explanation.turning import AxisScale
 from matlever.knobs import Knob
 
@@ -152,16 +153,14 @@ class PairSweep(OneOfSeveral):
         """
         one = self._only()
         found = one.interaction
+        levels, places, data = zip(*self._places, strict=True)
         return {
             "knobs": [knob.name for knob in self.knobs],
             "units": [knob.unit for knob in self.knobs],
             "kinds": [knob.kind for knob in self.knobs],
             "scales": list(self.scales),
-            "values": [plain(values) for values in self.values],
-            "levels": [
-                list(map(str, knob.levels)) if knob.kind == "categorical" else None
-                for knob in self.knobs
-            ],
+            "values": [plain(values) for values in places],
+            "levels": list(levels),
             "mean": plain(one.mean),
             "lower": None if one.lower is None else plain(one.lower),
             "upper": None if one.upper is None else plain(one.upper),
@@ -169,7 +168,7 @@ class PairSweep(OneOfSeveral):
             "reached": plain(self.reached),
             "interaction": plain(found.strength),
             "interaction_sd": plain(found.sd),
-            "data": [plain(column) for column in self.data.T],
+            "data": [plain(column) for column in data],
             "n_samples": self.n_samples,
             "n_calls": self.n_calls,
             "sentence": one.sentence,
@@ -191,17 +190,27 @@ class PairSweep(OneOfSeveral):
 
         one = self._only()
         strength = float(one.interaction.strength)
+        levels, places, data = zip(*self._places, strict=True)
         return draw_surface(
             knobs=self.knobs,
-            values=self.values,
+            levels=levels,
+            values=places,
             scales=self.scales,
             surface=one.mean,
             near=self.is_near,
-            data=self.data,
+            data=np.stack(data, axis=1),
             label=one.targets[0] if one.targets else "prediction",
-            title=f"interaction: {percent(strength)} of the variance" if np.isfinite(strength) else "",
+            title=f"interaction: {percent(strength)} of the variance"
+            if np.isfinite(strength)
+            else "",
             ax=ax,
         )
+
+    @property
+    def _places(self) -> list[tuple[list[str] | None, Array, Array]]:
+        return [
+            places_of(knob, self.values[i], self.data[:, i]) for i, knob in enumerate(self.knobs)
+        ]
 
     def __repr__(self) -> str:
         a, b = self.knobs

@@ -23,6 +23,7 @@ _GREY = "0.88"
 def draw_surface(
     *,
     knobs: tuple[Knob, Knob],
+    levels: tuple[list[str] | None, list[str] | None],
     values: tuple[Array, Array],
     scales: tuple[AxisScale, AxisScale],
     surface: Array,
@@ -36,14 +37,14 @@ def draw_surface(
 
     Parameters
     ----------
-    knobs, values, scales
-        Of the horizontal and of the vertical axis.
+    knobs, levels, values, scales
+        Of the horizontal and of the vertical axis; levels are at 0, 1, ...
     surface : ndarray of shape (a, b)
         NaN where it does not exist: grey.
     near : ndarray of shape (a, b), bool
         Where data are near; hatched elsewhere.
     data : ndarray of shape (m, 2)
-        Known samples: dots whose area is proportional to their number.
+        Known samples: dots whose area is proportional to their number; none where NaN.
     label : str
         Of the colour bar.
     title : str, default=""
@@ -67,8 +68,8 @@ def draw_surface(
     )
     image = (_contours if is_smooth else _fields)(ax, values, scales, surface, exists, far)
     _dots(ax, data)
-    for axis, knob, scale in zip((ax.xaxis, ax.yaxis), knobs, scales, strict=True):
-        show_knob(axis, knob, scale)
+    for place, axis in enumerate((ax.xaxis, ax.yaxis)):
+        show_knob(axis, knobs[place], scales[place], levels[place])
     ax.figure.colorbar(image, ax=ax, label=literal(label))
     n_lines = _key(ax, has_far=bool(far.any()), has_gaps=not exists.all())
     ax.set_title(title, fontsize="medium", loc="left", pad=6 + 16 * n_lines)
@@ -131,7 +132,8 @@ def _edges(values: Array, scale: AxisScale) -> Array:
 def _dots(ax: Any, data: Array) -> None:
     """Known samples; those that do not differ in the two knobs are one larger dot."""
     limits = ax.get_xlim(), ax.get_ylim()
-    places, counts = np.unique(data, axis=0, return_counts=True)
+    known = data[np.isfinite(data).all(axis=1)]
+    places, counts = np.unique(known, axis=0, return_counts=True)
     style = {"facecolor": "white", "edgecolor": "black", "linewidth": 0.7, "zorder": 3}
     ax.scatter(*places.T, s=14 * np.minimum(counts, 12), **style)
     ax.set_xlim(limits[0])

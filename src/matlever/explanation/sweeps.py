@@ -14,7 +14,7 @@ from matlever.exceptions import SettingsError
 from matlever.explanation._one_target import OneOfSeveral
 from matlever.explanation._words import number, plain
 from matlever.explanation.box_plot import BoxStatistics, box_statistics, draw_boxes
-from matlever.explanation.knob_axis import literal, show_knob
+from matlever.explanation.knob_axis import literal, places_of, show_knob
 from matlever.explanation.turning import AxisScale
 from matlever.knobs import Knob
 
@@ -84,18 +84,19 @@ class Sweep:
     def to_dict(self) -> dict[str, Any]:
         """Return the sweep of one target as plain JSON values."""
         knob = self.knob
+        levels, places, data = self._places
         return {
             "knob": knob.name,
             "unit": knob.unit,
             "kind": knob.kind,
-            "values": plain(self.values),
-            "levels": list(map(str, knob.levels)) if knob.kind == "categorical" else None,
+            "values": plain(places),
+            "levels": levels,
             "mean": plain(self.mean),
             "lower": None if self.lower is None else plain(self.lower),
             "upper": None if self.upper is None else plain(self.upper),
             "individual": plain(self.individual),
             "inside": plain(self.inside),
-            "data": plain(self.data),
+            "data": plain(data),
             "scale": self.scale,
             "box": self.box.to_dict(),
         }
@@ -105,18 +106,16 @@ class Sweep:
 
         The mean is dashed where most of the turned samples are far from all known ones.
         """
-        ax = self._axes(ax)
-        ax.plot(self.values, self.individual.T, color="0.6", alpha=0.35, linewidth=0.7)
+        ax, places = self._axes(ax), self._places[1]
+        ax.plot(places, self.individual.T, color="0.6", alpha=0.35, linewidth=0.7)
         if self.lower is not None and self.upper is not None:
-            ax.fill_between(self.values, self.lower, self.upper, alpha=0.2, linewidth=0)
+            ax.fill_between(places, self.lower, self.upper, alpha=0.2, linewidth=0)
         marker = "o" if self.knob.kind in ("categorical", "integer", "grid") else None
         near = self.inside >= 0.5
         if not near.all():
-            ax.plot(self.values, self.mean, "--", color="C0", linewidth=1.2, label="far from data")
+            ax.plot(places, self.mean, "--", color="C0", linewidth=1.2, label="far from data")
             ax.legend(loc="best", frameon=False, fontsize="small")
-        ax.plot(
-            self.values, np.where(near, self.mean, np.nan), color="C0", linewidth=2, marker=marker
-        )
+        ax.plot(places, np.where(near, self.mean, np.nan), color="C0", linewidth=2, marker=marker)
         return self._finished(ax)
 
     def boxplot(self, ax: Any = None) -> Any:
@@ -136,10 +135,14 @@ class Sweep:
         """
         ax = self._axes(ax)
         forward, back = (np.log, np.exp) if self.scale == "log" else (np.asarray, np.asarray)
-        places = forward(self.values)
+        places = forward(self._places[1])
         half = 0.3 * (np.diff(places).min() if len(places) > 1 else 1.0)
         draw_boxes(ax, self.box, back(places - half), back(places + half))
         return self._finished(ax)
+
+    @property
+    def _places(self) -> tuple[list[str] | None, Array, Array]:
+        return places_of(self.knob, self.values, self.data)
 
     def _axes(self, ax: Any) -> Any:
         if ax is None:
@@ -159,7 +162,7 @@ class Sweep:
                 transform=ax.get_xaxis_transform(),
                 clip_on=False,
             )
-        show_knob(ax.xaxis, self.knob, self.scale)
+        show_knob(ax.xaxis, self.knob, self.scale, self._places[0])
         ax.set_ylabel(literal(self.target or "prediction"))
         return ax
 
