@@ -45,6 +45,7 @@ class KnobList:
         self._lower = np.array([knob.low for knob in self.knobs])
         self._upper = np.array([knob.high for knob in self.knobs])
         self._fixed = np.array([knob.fixed for knob in self.knobs])
+        self._words = np.array([knob.kind == "categorical" for knob in self.knobs])
         parts: list[str] = [name for mixture in self.mixtures for name in mixture.names]
         unknown = [name for name in parts if name not in self._position]
         shared = sorted({name for name in parts if parts.count(name) > 1})
@@ -88,7 +89,7 @@ class KnobList:
     @property
     def is_categorical(self) -> NDArray[np.bool_]:
         """Which knobs are categorical, of shape (k,)."""
-        return np.array([knob.kind == "categorical" for knob in self.knobs])
+        return self._words.copy()
 
     def __getitem__(self, name: str) -> Knob:
         return self.knobs[int(self.positions([name])[0])]

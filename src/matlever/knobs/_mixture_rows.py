@@ -129,7 +129,8 @@ class MixtureRows:
 
     def _solve(self, v: Array, lower: Array, upper: Array, room: Array) -> Array:
         if self.step is not None:
-            return project_steps(v, lower, upper, room, self.step)
+            on_steps: Array = np.minimum(project_steps(v, lower, upper, room, self.step), upper)
+            return on_steps
         return project_continuous(v, lower, upper, room)
 
     def _exact(self, v: Array, held: Flags) -> Flags:
@@ -146,19 +147,30 @@ class MixtureRows:
 
     # -- feasibility ------------------------------------------------------------------------------
 
-    def fits(self, v: Array, held: Flags, tol: float) -> Flags:
-        """Whether each row (..., p) is feasible within `tol` times the total, of shape (...)."""
+    def fits(self, v: Array, tol: float) -> Flags:
+        """Whether sum and number of the parts of each row (..., p) are right, of shape (...).
+
+        Within `tol` times the total; the limits of each part are not looked at.
+        """
         slack = tol * self.total
         fits: Flags = np.abs(v.sum(axis=-1) - self.total) <= slack
-        fits &= self.few_enough(v, tol) & (v >= -slack).all(axis=-1)
-        for j, knob in enumerate(self.knobs):
-            if not held[j]:
-                fits &= np.abs(v[..., j] - knob.nearest(v[..., j])) <= slack
+        if self.max_parts < len(self.knobs):
+            fits &= self.few_enough(v, tol)
+        if any(knob.fixed for knob in self.knobs):  # which no limit keeps from being negative
+            fits &= (v >= -slack).all(axis=-1)
         return fits
 
     def few_enough(self, v: Array, tol: float) -> Flags:
         """Whether at most `max_parts` parts of each row (..., p) are above zero."""
         few: Flags = (v > tol * self.total).sum(axis=-1) <= self.max_parts
+        return few
+
+    def stays_few(self, v: Array, directions: Array) -> Flags:
+        """Whether no more than `max_parts` are above zero on the way from rows (..., p)."""
+        if self.max_parts >= len(self.knobs):
+            return np.ones(np.broadcast_shapes(v.shape, directions.shape)[:-1], dtype=bool)
+        some = (v > 1e-9 * self.total) | (directions > 1e-9 * self.total)
+        few: Flags = some.sum(axis=-1) <= self.max_parts
         return few
 
     def range_of(self, part: int) -> tuple[float, float]:
@@ -190,7 +202,8 @@ class MixtureRows:
                 chosen = choices[rng.integers(len(choices), size=n)]
             upper = np.where(chosen, upper, 0.0)
         lower = np.tile(self.lower, (n, 1))
-        return draw(lower, upper, np.full(n, self.total), self.step, rng)
+        drawn = draw(lower, upper, np.full(n, self.total), self.step, rng)
+        return np.asarray(np.minimum(drawn, upper))
 
     # -- helpers ----------------------------------------------------------------------------------
 

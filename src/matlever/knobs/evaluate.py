@@ -66,13 +66,7 @@ def evaluate_settings(
         raise SettingsError(f"batch_rows={batch_rows} must be 1 or more.")
     batch_rows = min(batch_rows, getattr(editor, "most_rows", batch_rows))
     n, r, _ = values.shape
-    feasible = editor.space.is_feasible(values)
-    if not feasible.all():
-        first = values[~feasible][:1]
-        raise DataError(
-            f"{int((~feasible).sum())} settings are not feasible and were not rendered; the first: "
-            + "; ".join(editor.space.violations(first)[0])
-        )
+    values = editor.space.admit(values)
     rows, columns = max(1, batch_rows // max(r, 1)), min(r, batch_rows)
     found = []
     for start in range(0, n, rows):

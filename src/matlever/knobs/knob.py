@@ -165,7 +165,8 @@ class Knob:
         if self.kind == "grid" and self.levels:
             return np.asarray(self.levels, dtype=float)
         if self.step is not None:
-            return np.asarray(self.low + self.step * np.arange(self._last_step + 1))
+            steps = self.step * np.arange(self._last_step + 1)
+            return np.asarray(np.minimum(self.low + steps, self.high))
         return np.arange(math.ceil(self.low), math.floor(self.high) + 1, dtype=float)
 
     @property
@@ -188,7 +189,9 @@ class Knob:
             return nearest
         if self.step is not None:
             position = np.rint((np.clip(v, self.low, self.high) - self.low) / self.step)
-            return np.asarray(self.low + self.step * np.minimum(position, self._last_step))
+            last = np.minimum(position, self._last_step)
+            # Rounding must not lead beyond the limit.
+            return np.asarray(np.minimum(self.low + self.step * last, self.high))
         return np.asarray(np.clip(np.rint(v), math.ceil(self.low), math.floor(self.high)))
 
     def show(self, value: float) -> str:

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matlever.exceptions import DataError
+from matlever.knobs._box import Box
 from matlever.knobs._knob_list import KnobList
 from matlever.knobs._mixture_rows import MixtureRows
+from matlever.knobs._room import in_plane, steps_used
 from matlever.knobs.knob import Knob, Mixture
 
 __all__ = ["ActiveLimit", "KnobSpace"]
@@ -74,6 +76,16 @@ class KnobSpace(KnobList):
         ]
         self._columns = [self.positions(mixture.names) for mixture in self.mixtures]
         self._alone = [j for j, name in enumerate(self.names) if self.mixture_of(name) is None]
+        self._box = Box(self.knobs)
+        widths = self._upper - self._lower
+        # What a tolerance of 1 means for each knob, in its unit: the distance between its limits.
+        self._slack = np.where(widths > 0, widths, np.maximum(1.0, np.abs(self._lower)))
+        for mixture, columns in zip(self.mixtures, self._columns, strict=True):
+            self._slack[columns] = mixture.total
+        cost = np.array([knob.cost for knob in self.knobs])
+        self._cost = np.where(self._fixed, 0.0, cost / np.where(self._words, 1, self._widths))
+        self._rigid = np.flatnonzero(self._fixed | self._words)
+        self._is_box = self._box.is_continuous and not self.mixtures
 
     # -- feasibility ------------------------------------------------------------------------------
 
@@ -140,12 +152,45 @@ class KnobSpace(KnobList):
             Tolerance as a share of the distance between the limits, or of a mixture's total.
         """
         v = self._settings(values)
-        good: NDArray[np.bool_] = np.asarray(np.isfinite(v).all(axis=-1))
-        for j in self._alone:
-            good &= self._knob_fits(j, v[..., j], tol)
+        good = self._box.inside(v, tol * self._slack)
         for rows, columns in zip(self._rows, self._columns, strict=True):
-            good &= rows.fits(v[..., columns], self._fixed[columns], tol)
+            good &= rows.fits(v[..., columns], tol)
         return good
+
+    def admit(self, values: ArrayLike, tol: float = 1e-6) -> Array:
+        """Return feasible settings as they may be shown to a predictor: exact at every limit.
+
+        What lies beyond a limit, or off a step, by no more than rounding (`tol`) is put on it, so
+        that limits hold to the last bit; all else is refused.
+
+        Parameters
+        ----------
+        values : array_like of shape (..., k)
+            Settings.
+        tol : float, default=1e-6
+            As in `is_feasible`.
+
+        Returns
+        -------
+        values : ndarray of shape (..., k)
+            The array that was given, not a copy, where nothing changes.
+
+        Raises
+        ------
+        DataError
+            If a setting is not feasible; the message says what is wrong with the first.
+        """
+        v = self._settings(values)
+        if self._is_box and self._box.holds(v):
+            return v
+        feasible = self.is_feasible(v, tol)
+        if not feasible.all():
+            first = v[~feasible][:1]
+            raise DataError(
+                f"{int((~feasible).sum())} settings are not feasible and were not rendered; the "
+                "first: " + "; ".join(self.violations(first, tol)[0])
+            )
+        return self._box.snap(v)
 
     def violations(self, values: ArrayLike, tol: float = 1e-6) -> list[tuple[str, ...]]:
         """Say for each of n settings (n, k) what is not feasible about it; () where all is well."""
@@ -170,6 +215,11 @@ class KnobSpace(KnobList):
                     lines.append(
                         f"{' + '.join(mixture.names)} = {parts.sum():.6g}, not {mixture.total:g}"
                     )
+                lines += [
+                    f"{name} = {part:.6g} is below 0"
+                    for name, part, knob in zip(mixture.names, parts, rows.knobs, strict=True)
+                    if knob.fixed and part < -tol * mixture.total
+                ]
                 if not rows.few_enough(parts, tol):
                     lines.append(
                         f"more than {mixture.max_parts} parts of {' + '.join(mixture.names)}"
@@ -181,7 +231,7 @@ class KnobSpace(KnobList):
         knob = self.knobs[j]
         if knob.fixed:
             return np.asarray(np.isfinite(values))
-        slack = tol * (knob.width or max(1.0, abs(knob.low)))
+        slack = tol * self._slack[j]
         fits: NDArray[np.bool_] = np.asarray(np.abs(values - knob.nearest(values)) <= slack)
         return fits
 
@@ -199,6 +249,81 @@ class KnobSpace(KnobList):
                     limits.append(ActiveLimit(knob.name, "upper", knob.high))
             active.append(tuple(limits))
         return active
+
+    # -- changes ----------------------------------------------------------------------------------
+
+    def change_cost(self, start: ArrayLike, end: ArrayLike) -> Array:
+        r"""Cost of turning the knobs from one setting to another.
+
+        :math:`\sum_j c_j |x'_j - x_j| / (u_j - l_j)`, with :math:`c_j` the knob's cost; a
+        categorical knob costs :math:`c_j` when its level changes, a fixed one nothing.
+
+        Parameters
+        ----------
+        start, end : array_like of shape (..., k)
+            Settings; they are broadcast against each other.
+
+        Returns
+        -------
+        cost : ndarray of shape (...)
+        """
+        change = np.abs(self._settings(end) - self._settings(start))
+        if self._words.any():
+            change[..., self._words] = change[..., self._words] > 0.5
+        # Not a matrix product: its last bits would depend on the other rows.
+        cost: Array = np.asarray((change * self._cost).sum(axis=-1))
+        return cost
+
+    def room(self, values: ArrayLike, directions: ArrayLike) -> Array:
+        """Largest step along directions that stays within every limit.
+
+        Integer and grid knobs are treated as continuous between their lowest and highest value.
+
+        Parameters
+        ----------
+        values : array_like of shape (n, k)
+            Feasible settings.
+        directions : array_like of shape (n, r, k) or (r, k)
+            Directions from each setting, in the knobs' units; (r, k): the same ones for all. The
+            entries of fixed and categorical knobs must be 0.
+
+        Returns
+        -------
+        room : ndarray of shape (n, r)
+            Largest t in [0, 1] so that ``values + s * direction`` is within all limits for every
+            s from 0 to t; below 1e-9 it is 0. It is 0 as well where a direction changes the sum of
+            a mixture, or brings in more parts than its `max_parts`.
+
+        Raises
+        ------
+        DataError
+            If a direction moves a fixed or categorical knob.
+
+        Notes
+        -----
+        A limit closer than 1e-12 of the distance between a knob's limits counts as that far, so
+        that an entry that is zero but for rounding does not stop a direction at a limit.
+        """
+        v, d = self._settings(values), self._settings(directions)
+        d = d[None] if d.ndim == 2 else d
+        if v.ndim != 2 or d.ndim != 3 or d.shape[0] not in (1, len(v)):
+            raise DataError(
+                f"Room needs settings (n, k) and directions (n, r, k), got {v.shape} and {d.shape}."
+            )
+        if self._rigid.size and d[..., self._rigid].any():
+            moved = next(self.names[j] for j in self._rigid if d[..., j].any())
+            raise DataError(f"The knob {moved!r} is fixed or categorical: no direction moves it.")
+        closest = 1e-12 * self._widths
+        used = steps_used(
+            d,
+            np.maximum(v - self._box.lower, closest),
+            np.maximum(self._box.upper - v, closest),
+        )
+        free = 1.0 / np.maximum(used, 1.0)
+        for rows, columns in zip(self._rows, self._columns, strict=True):
+            parts, ways = v[:, None, columns], d[..., columns]
+            free = np.where(in_plane(ways) & rows.stays_few(parts, ways), free, 0.0)
+        return np.where(free < 1e-9, 0.0, free)
 
     # -- settings ---------------------------------------------------------------------------------
 

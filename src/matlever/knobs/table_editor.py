@@ -240,6 +240,8 @@ class TableEditor:
         n, r, k = v.shape
         flat = v.reshape(n * r, k)
         if not isinstance(samples, pd.DataFrame):
+            if self.columns == self.space.names:
+                return flat.copy()
             rows = np.repeat(np.asarray(samples, dtype=float), r, axis=0)
             rows[:, [self.columns.index(name) for name in self.space.names]] = flat
             return rows
