@@ -10,6 +10,7 @@ from . import training as training
 from . import validation as validation
 from ._version import __version__ as __version__
 from .explanation import explain as explain
+from .explanation import nearest_known as nearest_known
 from .explanation import strongest_pairs as strongest_pairs
 from .explanation import sweep as sweep
 from .explanation import sweep_pair as sweep_pair

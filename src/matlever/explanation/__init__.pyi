@@ -14,6 +14,8 @@ from .kernel_width import KernelSensitivity as KernelSensitivity
 from .kernel_width import kernel_sensitivity as kernel_sensitivity
 from .lime import explain as explain
 from .local import LocalExplanation as LocalExplanation
+from .nearest import NearestKnown as NearestKnown
+from .neighbours import nearest_known as nearest_known
 from .pair_ranking import PairRanking as PairRanking
 from .pair_surface import PairSweep as PairSweep
 from .pair_sweep import sweep_pair as sweep_pair
