@@ -1,3 +1,4 @@
+from .green_lime import reproduce_green_lime as reproduce_green_lime
 from .known import KnownRows as KnownRows
 from .model import StudyModel as StudyModel
 from .nanorods import reproduce_nanorods as reproduce_nanorods
