@@ -157,10 +157,94 @@ def test_a_finished_study_is_not_computed_again(study_folder):
     assert (study_folder / "record.json").stat().st_mtime_ns == before
 
 
+def test_explain_gives_the_weights_of_the_report_at_single_rows(study_folder, tmp_path):
+    results = json.loads((study_folder / "results.json").read_text())
+    found = run_json("explain", str(study_folder), "--row", "7", "--row", "5")
+    assert [target["name"] for target in found["targets"]] == ["length", "width"]
+    for target, whole in zip(found["targets"], results["targets"], strict=True):
+        weights, all_weights = target["weights"], whole["weights"]
+        assert weights["rows"] == [7, 5]
+        for row, slopes in zip(weights["rows"], weights["slope_standardised"], strict=True):
+            place = all_weights["rows"].index(row)
+            assert slopes == pytest.approx(all_weights["slope_standardised"][place])
+        assert all(0 < value <= 1 for value in weights["r2"])
+    out = tmp_path / "weights.csv"
+    run("explain", str(study_folder), "-t", "width", "--row", "7", "--out", str(out))
+    table = pd.read_csv(out)
+    assert list(table["knob"]) == ["core absorption edge", "core amount", "S amount"]
+    assert set(table["target"]) == {"width (nm)"}
+    printed = run("explain", str(study_folder), "-t", "width")
+    assert printed.count("a straight line explains") == 5
+    assert "core amount" in printed
+
+
+def test_sweep_turns_one_knob_or_two_and_draws_them(study_folder, tmp_path):
+    found = run_json("sweep", str(study_folder), "--knob", "core amount (nmol)", "--values", "4")
+    (one,) = found["targets"][0]["sweeps"]
+    assert (one["knob"], len(one["values"]), len(one["lower"])) == ("core amount", 4, 4)
+    both = ("--knob", "core amount", "--knob", "S amount")
+    (pair,) = run_json("sweep", str(study_folder), *both, "--values", "3")["targets"][0]["pairs"]
+    assert pair["knobs"] == ["core amount", "S amount"]
+    assert len(pair["mean"]) == len(pair["mean"][0]) == 3
+    assert "core amount" in run("sweep", str(study_folder), *both, "--values", "3")
+    for name, start in (("s.svg", b"<?xml"), ("s.png", b"\x89PNG"), ("s.csv", b"target")):
+        out = tmp_path / name
+        run("sweep", str(study_folder), "-t", "length", *both, "--out", str(out))
+        assert out.read_bytes().startswith(start)
+    page = tmp_path / "s.html"
+    run("sweep", str(study_folder), *both, "--values", "3", "--out", str(page))
+    assert page.read_text().count("Two knobs at once") == 2
+    assert "SIMULATED DATA" in page.read_text()
+
+
+def test_limits_and_new_rows_of_a_command_hold_for_it_alone(study_folder, tmp_path):
+    new = tmp_path / "new.csv"
+    new.write_text("core amount (nmol),S amount (mg),core absorption edge (nm)\n30,120,530\n")
+    found = run_json(
+        *("sweep", str(study_folder), "-k", "core amount", "--file", str(new)),
+        *("--limit", "core amount=20..40", "--step", "core amount=5", "-t", "length"),
+    )
+    (one,) = found["targets"][0]["sweeps"]
+    assert one["values"] == [20, 25, 30, 35, 40]
+    assert len(one["individual"]) == 1
+    fixed = run_json(
+        "explain", str(study_folder), "--file", str(new), "--fix", "S amount", "-t", "length"
+    )
+    weights = fixed["targets"][0]["weights"]
+    assert weights["slope_standardised"][0][weights["knobs"].index("S amount")] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["explain", "--row", "9999"], "Row 9999 is not one the study used"),
+        (["explain", "--target", "lenght"], "did you mean 'length'?"),
+        (["explain", "--fix", "length"], "'length' is a target, not an input"),
+        (["explain", "--row", "5", "--file", "x.csv"], "not both"),
+        (["explain", "--out", "x.docx"], ".csv, .html"),
+        (["sweep", "--knob", "core amuont"], "did you mean 'core amount'?"),
+        (["sweep", "-k", "a", "-k", "a", "-k", "a"], "no input 'a'"),
+        (["sweep", "--out", "x.png"], "A picture shows one target"),
+        (["sweep", "--limit", "core amount=3"], "LOW..HIGH"),
+    ],
+)
+def test_faults_of_questions_are_one_message_and_one_json_object(
+    study_folder, tmp_path, monkeypatch, words, says
+):
+    monkeypatch.chdir(tmp_path)
+    command = [words[0], str(study_folder), *words[1:]]
+    result = CliRunner().invoke(main, [*command, "--json"], catch_exceptions=False)
+    assert result.exit_code == 2
+    assert says in json.loads(result.stdout)["error"]
+    assert says in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         (["study", "nowhere.csv", "-t", "y"], "nowhere.csv"),
+        (["explain", "nowhere"], "holds no finished study"),
         (["study", "example:nothing"], "fullerenes"),
         (["study", "example:fullerenes", "--folds", "1"], "at least 2"),
         (["study", "example:fullerenes", "--level", "3"], "level"),

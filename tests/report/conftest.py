@@ -141,6 +141,8 @@ def _target(
             }
         )
 
+    pairs = [_pair(X, law, knobs, first, second) for first, second in ((0, 1), (1, 2))]
+
     def entry(model: str, honest: float, *, default: bool = False, base: bool = False) -> Json:
         beside = None
         if random_r2 is not None:
@@ -238,6 +240,13 @@ def _target(
             "slope_standardised": _r(slopes),
             "slope": _r(slopes / scale),
             "spread": _r(np.abs(slopes) / 20),
+            "spread_over": "13 rotations of the design",
+            "fidelity_at": "13 rotations of the design",
+            "estimand": "lime",
+            "radius": "two shells",
+            "correlation": _r(0.99 - 0.1 * rng.random(n) ** 2),
+            "nwise": _r(sd * sd * 0.05 * rng.random(n)),
+            "unseen": _r(0.2 * rng.random(n)),
             "warnings": [],
             "r2": _r(
                 np.clip(0.95 - 0.25 * rng.random(n) ** 2 - 0.4 * (rng.random(n) > 0.95), 0, 1)
@@ -247,7 +256,49 @@ def _target(
             f"{unit or 'units'} per standard deviation, averaged over the rows.",
         },
         "sweeps": sweeps,
+        "pairs": pairs,
         "_strongest": strongest["knob"],
+    }
+
+
+def _pair(
+    X: np.ndarray,
+    law: Callable[[np.ndarray], np.ndarray],
+    knobs: list[tuple[str, str | None]],
+    first: int,
+    second: int,
+) -> Json:
+    """Two knobs turned together, with settings that are far from data or cannot be set."""
+    grids = [np.linspace(X[:, j].min(), X[:, j].max(), n) for j, n in ((first, 7), (second, 5))]
+    mean = np.empty((7, 5))
+    for i, a in enumerate(grids[0]):
+        for j, b in enumerate(grids[1]):
+            turned = X[:10].copy()
+            turned[:, first], turned[:, second] = a, b
+            mean[i, j] = law(turned).mean()
+    inside, reached = np.ones((7, 5)), np.ones((7, 5))
+    inside[5:, 3:], reached[0, 0] = 0.1, 0.0
+    surface: list[list[float | None]] = _r(mean)
+    surface[0][0] = None
+    names = (knobs[first], knobs[second])
+    return {
+        "knobs": [name for name, _ in names],
+        "units": [unit for _, unit in names],
+        "kinds": ["continuous", "continuous"],
+        "scales": ["linear", "log" if grids[1][0] > 0 else "linear"],
+        "values": [_r(grid) for grid in grids],
+        "levels": [None, None],
+        "mean": surface,
+        "lower": None,
+        "upper": None,
+        "inside": _r(inside),
+        "reached": _r(reached),
+        "interaction": 0.14,
+        "interaction_sd": 0.2,
+        "data": [_r(X[:, first]), _r(X[:, second])],
+        "n_samples": 10,
+        "n_calls": 350,
+        "sentence": f"Turning {names[0][0]} and {names[1][0]} together moves it.",
     }
 
 
@@ -435,6 +486,17 @@ def photo() -> Json:
             "data": [],
         }
     )
+    target["pairs"][1] |= {
+        "knobs": ["deposition", "mat_1"],
+        "kinds": ["categorical", "continuous"],
+        "scales": ["linear", "linear"],
+        "values": [[0, 1, 2, 3], [0.0, 0.25, 0.5, 0.75, 1.0]],
+        "levels": [levels, None],
+        "mean": [[m * f for f in (1.0, 1.1, 1.3, 1.7, 2.0)] for m in means],
+        "inside": [[1.0] * 5] * 4,
+        "reached": [[1.0] * 5] * 4,
+        "data": [[0, 1, 1, 2, 3], [0.1, 0.3, 0.3, 0.9, 0.5]],
+    }
     columns = [_column(name, unit, "input", X[:, j]) for j, (name, unit) in enumerate(knobs)]
     columns.append(_column("deposition", None, "input", levels, "categorical"))
     columns.append(_column("degradation", "%/h", "target", target["held_out"]["measured"]))

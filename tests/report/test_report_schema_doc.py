@@ -13,7 +13,7 @@ FREE = ("settings", "libraries")  # Their entries are named by the study.
 WORDS = {
     "results.json", "matlever reproduce", "matlever-results/1", "matlever-reproduction/1", "null",
     "numeric", "categorical", "date", "input", "target", "ignored", "MAE", "MSE", "R2", "none",
-    "weak", "useful", "strong", "+", "-", "mixed", "citations",
+    "weak", "useful", "strong", "+", "-", "mixed", "citations", "lime", "kernel", "linear", "log",
 }  # fmt: skip
 
 

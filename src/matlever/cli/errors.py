@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -21,15 +22,24 @@ EXIT_INTERRUPTED = 130
 
 
 def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a command so that a user's mistake is one clear message and never a traceback."""
+    """Wrap a command so that a user's mistake is one clear message and never a traceback.
+
+    The message goes to standard error; with ``--json`` standard output holds it too, as
+    ``{"error": message}``.
+    """
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
+        def stop(message: str, code: int) -> NoReturn:
+            click.echo(f"matlever: {message}", err=True)
+            if kwargs.get("as_json"):
+                click.echo(json.dumps({"error": message}, ensure_ascii=False))
+            sys.exit(code)
+
         try:
             return command(*args, **kwargs)
         except MatleverError as error:
-            click.echo(f"matlever: {printable(str(error))}", err=True)
-            sys.exit(EXIT_INPUT)
+            stop(printable(str(error)), EXIT_INPUT)
         except KeyboardInterrupt:
             click.echo(
                 "\nmatlever: interrupted. Finished parts are kept: the same command goes on from "
@@ -43,24 +53,21 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
             sys.exit(EXIT_OK)
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
-            click.echo(f"matlever: {where}{error.strerror or error}.", err=True)
-            sys.exit(EXIT_INPUT)
+            stop(f"{where}{error.strerror or error}.", EXIT_INPUT)
         except (click.exceptions.Exit, click.ClickException, click.Abort):
             raise
         except MemoryError:
-            click.echo("matlever: not enough memory for this table on this machine.", err=True)
-            sys.exit(EXIT_DEFECT)
+            stop("not enough memory for this table on this machine.", EXIT_DEFECT)
         except Exception as error:
             if os.environ.get("MATLEVER_TRACEBACK"):
                 raise
-            click.echo(
-                f"matlever: this is a defect of matlever, not of your data: "
+            stop(
+                f"this is a defect of matlever, not of your data: "
                 f"{type(error).__name__}: {printable(str(error))[:500]}\n"
                 "Please report it with the output of the same command run with "
                 "MATLEVER_TRACEBACK=1 in the environment.",
-                err=True,
+                EXIT_DEFECT,
             )
-            sys.exit(EXIT_DEFECT)
 
     return run
 

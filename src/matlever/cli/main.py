@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
 from matlever._version import __version__
+from matlever.cli.advice import explain, sweep
 from matlever.cli.errors import guarded, printable
 from matlever.cli.options import force_option, reading_options, study_options, table_options
+from matlever.cli.output import check_free, print_json
 from matlever.exceptions import SettingsError
 
 __all__ = ["main"]
@@ -26,6 +27,10 @@ def main() -> None:
 
     Start with `matlever study runs.csv --target COLUMN`, or `matlever study example:fullerenes`.
     """
+
+
+for _command in (explain, sweep):
+    main.add_command(_command)
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
@@ -47,7 +52,7 @@ def check(file: str, as_json: bool, **options: Any) -> None:
 
     table = read_study_table(study_settings(file, **_given(options)))
     if as_json:
-        _print_json(table.to_dict())
+        print_json(table.to_dict())
         return
     from matlever.cli.tables import print_table_check
 
@@ -84,7 +89,7 @@ def study(
         done = run_study(file, out=out, overwrite=force, progress=progress, **_given(options))
         write_report(dict(done.results), done.folder / "report.html")
     if as_json:
-        _print_json(done.results)
+        print_json(done.results)
         return
     from matlever.cli.tables import print_study
 
@@ -124,7 +129,7 @@ def predict(
 
     if level is not None and not 0 < level < 1:
         raise SettingsError(f"--level must lie between 0 and 1, not {level}.")
-    _check_free(out, force)
+    check_free(out, force)
     model = load_study(study_folder).model
     rows = read_rows(file, model.inputs, **reading)
     found = model.predict_table(rows, level)
@@ -132,7 +137,7 @@ def predict(
         click.echo(f"note: {printable(note)}", err=True)
     if as_json:
         records = json.loads(found.rename_axis("row").reset_index().to_json(orient="records"))
-        _print_json(records)
+        print_json(records)
     elif out is not None:
         from matlever.cli.tables import prediction_file
 
@@ -199,7 +204,7 @@ def reproduce(work: str, out: Path | None, seed: int, as_json: bool, quiet: bool
             found = reproduce_nanorods(folder, seed=seed, progress=progress)
             path = write_reproduction(found, folder / "report.html")
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     if work == "green-lime":
         from matlever.cli.green_lime import print_green_lime
@@ -242,7 +247,7 @@ def simulate(what: str, out: Path, rows: int, noise: float, seed: int, force: bo
     from matlever.storage import write_text
     from matlever.tables import simulate_nanorods
 
-    _check_free(out, force)
+    check_free(out, force)
     frame = simulate_nanorods(rows, noise=noise, random_state=seed)
     # The reader knows these notes, so every study of the file says that it is simulated.
     notes = f"# simulated: nanorod growth law, noise {noise:g}, seed {seed}; nothing was measured\n"
@@ -259,16 +264,6 @@ def examples() -> None:
     for name in example_names():
         info = example_info(name)
         click.echo(f"example:{name}\n  {info['description']}\n  cite: {info['citation']}")
-
-
-def _check_free(out: Path | None, force: bool) -> None:
-    """Raise SettingsError unless a file may be written to `out`."""
-    if out is None:
-        return
-    if out.is_dir():
-        raise SettingsError(f"{out} is a folder; give the name of a CSV file.")
-    if out.exists() and not force:
-        raise SettingsError(f"{out} exists already. Choose another name, or add --force.")
 
 
 def _notes(rows: Any, model: Any, level: float | None) -> list[str]:
@@ -288,8 +283,3 @@ def _notes(rows: Any, model: Any, level: float | None) -> list[str]:
                 f"rows (groups, different settings); the study has {n_units}"
             )
     return notes
-
-
-def _print_json(value: Any) -> None:
-    json.dump(value, sys.stdout, indent=1, allow_nan=False, ensure_ascii=False)
-    sys.stdout.write("\n")

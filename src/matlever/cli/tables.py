@@ -19,12 +19,19 @@ if TYPE_CHECKING:
     from matlever.study import Study, StudyModel
     from matlever.tables import Table
 
-__all__ = ["print_predictions", "print_reproduction", "print_study", "print_table_check"]
+__all__ = [
+    "print_predictions",
+    "print_reproduction",
+    "print_study",
+    "print_table_check",
+    "text_grid",
+]
 
 _MAX_ROWS = 30
 
 
-def _grid(*headers: str) -> RichTable:
+def text_grid(*headers: str) -> RichTable:
+    """Return an empty table for the terminal: words on the left, numbers on the right."""
     grid = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for position, header in enumerate(headers):
         grid.add_column(header, justify="left" if position == 0 else "right", overflow="fold")
@@ -45,7 +52,7 @@ def print_table_check(table: Table) -> None:
     name_width = min(max(map(len, labels)), 28)
     # What the other columns and the gaps between them leave of the line.
     span_width = max(out.width - name_width - 40, 16)
-    grid = _grid("column", "role", "kind", "values", "missing")
+    grid = text_grid("column", "role", "kind", "values", "missing")
     for position in (1, 2, 3):
         grid.columns[position].justify = "left"
     for column, label in zip(data["columns"], labels, strict=True):
@@ -103,7 +110,7 @@ def print_study(study: Study) -> None:
         label = f"{target['name']} ({target['unit']})" if target["unit"] else target["name"]
         out.print(f"\n{printable(label)}: {target['protocols']['honest']['text']}")
         headers = ["R² ± spread", "R² random folds"] if both else ["R² ± spread"]
-        grid = _grid("model", *headers, "RMSE", "MAE")
+        grid = text_grid("model", *headers, "RMSE", "MAE")
         for entry in target["scores"]:
             scores = [score_text(entry["honest"]["r2"])]
             if both:
@@ -158,7 +165,7 @@ def print_predictions(found: pd.DataFrame, model: StudyModel) -> None:
     """Print predictions with their intervals."""
     out = standard_output()
     names = [printable(column.label) for column in model.targets]
-    grid = _grid("row", *names, "outside the data")
+    grid = text_grid("row", *names, "outside the data")
     for row, values in found.head(_MAX_ROWS).iterrows():
         cells = [
             f"{number(values[c.name])} [{number(values[f'{c.name} lower'])}, "
@@ -176,7 +183,7 @@ def print_reproduction(found: Mapping[str, Any]) -> None:
     out = standard_output()
     out.print(found["title"])
     out.print(found["statement"])
-    grid = _grid("", "", "paper", "ours, same protocol", "ours, honest")
+    grid = text_grid("", "", "paper", "ours, same protocol", "ours, honest")
     rows = None
     for entry in found["table"]:
         if entry["rows"] != rows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,14 @@ from matlever.report._values import flag, pick, records, string
 from matlever.report.data_section import data_section
 from matlever.report.overview import anchor, overview, target_label
 from matlever.report.page import SIMULATED_TAG, page
+from matlever.report.pairs_part import pairs_part
 from matlever.report.record import record_section
 from matlever.report.scores import prediction_part, worst_rows
 from matlever.report.sweeps_part import sweeps_part
 from matlever.report.weights_part import weights_part
 from matlever.storage import write_text
 
-__all__ = ["RESULTS_SCHEMA", "render_report", "write_report"]
+__all__ = ["RESULTS_SCHEMA", "render_part", "render_report", "write_report"]
 
 RESULTS_SCHEMA = "matlever-results/1"
 _SIMULATED = (
@@ -69,6 +70,44 @@ def render_report(results: Mapping[str, Any]) -> str:
     )
 
 
+def render_part(results: Mapping[str, Any], kind: str, found: Mapping[str, Any]) -> str:
+    """Return one answer about a study as a page of its own.
+
+    Parameters
+    ----------
+    results : mapping
+        Of the study, as for :func:`render_report`.
+    kind : {"weights", "sweeps", "pairs"}
+        What was asked for.
+    found : mapping
+        ``targets``: the answer for each, under `kind`, with the target's ``name``.
+    """
+    check_schema(results, RESULTS_SCHEMA)
+    known = {string(target.get("name")): target for target in records(results.get("targets"))}
+    simulated = flag(pick(results, "data", "simulated"))
+    sections, nav = [], []
+    for place, answer in enumerate(records(found.get("targets"))):
+        target = {**known.get(string(answer.get("name")), {}), **answer}
+        nav.append((anchor(place), plain(target_label(target), 40)))
+        sections.append(_section(target, place, simulated, _PARTS[kind](target, f"t{place + 1}")))
+    title = plain(string(results.get("title")), 100) or "Study"
+    top = f'<header class="top"><p class="eyebrow">Study</p><h1>{text(title)}</h1></header>'
+    return page(
+        f"{title} – matlever",
+        top + "".join(sections),
+        nav=nav,
+        simulated=_SIMULATED if simulated else None,
+        version=string(results.get("matlever_version")),
+    )
+
+
+_PARTS: dict[str, Callable[[Mapping[str, Any], str], str]] = {
+    "weights": lambda target, _: weights_part(target),
+    "sweeps": sweeps_part,
+    "pairs": pairs_part,
+}
+
+
 def write_report(results: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
     """Write :func:`render_report` to `path`; the file appears whole or not at all."""
     return write_text(path, render_report(results))
@@ -86,13 +125,19 @@ def check_schema(document: object, schema: str) -> None:
 
 def _target_section(target: Mapping[str, Any], place: int, simulated: bool) -> str:
     uid = f"t{place + 1}"
+    parts = (
+        prediction_part(target, uid)
+        + weights_part(target)
+        + sweeps_part(target, uid)
+        + pairs_part(target, uid)
+        + worst_rows(target)
+    )
+    return _section(target, place, simulated, parts)
+
+
+def _section(target: Mapping[str, Any], place: int, simulated: bool, parts: str) -> str:
     mark = SIMULATED_TAG if simulated else ""
     return (
         f'<section class="target" id="{anchor(place)}">'
-        f"<h2>{text(target_label(target), 160)}{mark}</h2>"
-        + prediction_part(target, uid)
-        + weights_part(target)
-        + sweeps_part(target, uid)
-        + worst_rows(target)
-        + "</section>"
+        f"<h2>{text(target_label(target), 160)}{mark}</h2>{parts}</section>"
     )

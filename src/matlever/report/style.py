@@ -167,6 +167,7 @@ margin:.5rem 0;padding:0;list-style:none}
 .key i{display:inline-block;flex:none}
 .key .bar-of{width:1.3rem;height:.7rem;border-radius:2px}
 .key .stroke{width:1.3rem;border-top:2.5px solid}
+.key .stroke.far{border-top-style:dashed}
 /* figures */
 figure{margin:1rem 0}
 .plot{display:block;width:100%;height:auto}
@@ -198,6 +199,7 @@ outline:1px solid var(--grid)}
 .heat .truth .strip{height:1.1rem}
 .grid.three{grid-template-columns:repeat(auto-fill,minmax(min(20rem,100%),1fr))}
 .grid.three figure{margin:0}
+.grid.maps{grid-template-columns:repeat(auto-fill,minmax(min(23rem,100%),1fr))}
 .heat .thin .strip{height:.85rem}
 .heat .thin .name,.heat .head{font-size:.8rem;color:var(--soft)}
 .heat .labels{display:grid;font-size:.68rem;line-height:1.2;color:var(--soft);

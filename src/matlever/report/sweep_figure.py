@@ -18,6 +18,7 @@ __all__ = ["Sweep", "sweep_limits", "sweep_panel"]
 Floats = NDArray[np.float64]
 _MOST_CURVES = 40
 _MOST_LEVELS = 9
+_NEAR = 0.5
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Sweep:
     upper: Floats | None
     curves: Floats  # (n_curves, n_values)
     data: Floats
+    inside: Floats | None = None  # share of the rows near known ones, (n_values,)
+    log: bool = False
 
 
 def sweep_limits(sweeps: Sequence[Sweep]) -> tuple[float, float] | None:
@@ -60,8 +63,13 @@ def sweep_panel(
     figure, axes = new_axes(300, 224, (46, 12, 26, 50))
     x = sweep.values
     low, high = float(x.min()), float(x.max())
-    margin = 0.03 * (high - low) or 0.5
-    axes.set_xlim(low - margin, high + margin)
+    if sweep.log:
+        axes.set_xscale("log")
+        factor = (high / low) ** 0.03 if high > low else 1.2
+        axes.set_xlim(low / factor, high * factor)
+    else:
+        margin = 0.03 * (high - low) or 0.5
+        axes.set_xlim(low - margin, high + margin)
     axes.set_ylim(*limits)
     style_ticks(axes, "y", n=4)
     if sweep.kind == "date":
@@ -69,12 +77,16 @@ def sweep_panel(
         axes.xaxis.get_ticklabels()[0].set_horizontalalignment("left")
         axes.xaxis.get_ticklabels()[-1].set_horizontalalignment("right")
     else:
-        style_ticks(axes, "x", n=5, grid=False)
+        style_ticks(axes, "x", n=5, log=sweep.log, grid=False)
     if sweep.lower is not None and sweep.upper is not None:
         axes.fill_between(x, sweep.lower, sweep.upper, color=colour("wash"), alpha=0.6, lw=0)
     for curve in sweep.curves[thin_out(len(sweep.curves), _MOST_CURVES)]:
         axes.plot(x, curve, color=colour("thread"), linewidth=0.8, alpha=0.6)
-    axes.plot(x, sweep.mean, color=colour("blue"), linewidth=2.4, solid_capstyle="round")
+    near = np.ones(len(x), dtype=bool) if sweep.inside is None else sweep.inside >= _NEAR
+    if not near.all():
+        axes.plot(x, sweep.mean, color=colour("blue"), linewidth=1.6, dashes=(2.2, 2.2))
+    known = np.where(near, sweep.mean, np.nan)
+    axes.plot(x, known, color=colour("blue"), linewidth=2.4, solid_capstyle="round")
     _rug(axes, sweep.data)
     axis_label(axes, plain(sweep.knob, 44), plain(what, 44), left=42)
     return to_svg(figure, uid, description)

@@ -35,6 +35,7 @@ def sweeps_part(target: Mapping[str, Any], uid: str) -> str:
     fewer = f" The {_MOST_PANELS} strongest of {len(sweeps):,} knobs are shown." if left > 0 else ""
     level = number(pick(target, "interval", "level"))
     band = f"{percent(level)} interval" if level is not None else "interval"
+    far = any(s.inside is not None and (s.inside < 0.5).any() for s in sweeps[:_MOST_PANELS])
     banded = any(sweep.lower is not None for sweep in sweeps)
     return (
         f'{title}<div class="grid">{"".join(panels)}</div>'
@@ -45,17 +46,25 @@ def sweeps_part(target: Mapping[str, Any], uid: str) -> str:
             if banded
             else ""
         )
-        + "<li>ticks at the foot: values in the data</li></ul>"
-        '<p class="how">One knob is turned, the others stay as they were in each row. All panels '
-        f"share one scale of the target, so a flat line is a knob that hardly matters.{fewer} This "
-        "is what the model expects, not a measurement: where there are no ticks, it is guessing."
-        "</p>"
+        + "<li>ticks at the foot: values in the data</li>"
+        + (
+            '<li><i class="stroke far" style="color:var(--blue)"></i>far from all data</li>'
+            if far
+            else ""
+        )
+        + '</ul><p class="how">One knob is turned, the others stay as they were in each row. '
+        "All panels share one scale of the target, so a flat line is a knob that hardly matters."
+        f"{fewer} This is what the model expects, not a measurement: where there are no ticks, it "
+        "is guessing.</p>"
     )
 
 
 def _sweep(entry: Mapping[str, Any]) -> Sweep | None:
     """Read one sweep; values of the knob that are not numbers are left out."""
     mean, values = (as_floats(numbers(entry.get(name))) for name in ("mean", "values"))
+    inside = as_floats(numbers(entry.get("inside")))
+    if len(inside) != len(mean):
+        inside = np.ones(len(mean))
     lower, upper = (as_floats(numbers(entry.get(name))) for name in ("lower", "upper"))
     levels = [string(level) for level in items(entry.get("levels"))]
     curves = matrix(entry.get("individual"), len(mean))
@@ -66,7 +75,7 @@ def _sweep(entry: Mapping[str, Any]) -> Sweep | None:
         lower, upper = (
             bound[kept] if len(bound) == len(mean) else bound[:0] for bound in (lower, upper)
         )
-        mean, values, curves = mean[kept], values[kept], curves[:, kept]
+        mean, values, curves, inside = mean[kept], values[kept], curves[:, kept], inside[kept]
     n = len(mean)
     if not np.isfinite(mean).any():
         return None
@@ -82,6 +91,8 @@ def _sweep(entry: Mapping[str, Any]) -> Sweep | None:
         upper=upper if has_band else None,
         curves=curves,
         data=as_floats(numbers(entry.get("data"))),
+        inside=np.nan_to_num(inside, nan=1.0),
+        log=entry.get("scale") == "log" and bool(len(values)) and bool((values > 0).all()),
     )
 
 

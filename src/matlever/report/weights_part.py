@@ -24,6 +24,7 @@ from matlever.report.figures import thin_out
 from matlever.report.heatmap import colour_scale, column_labels, strip
 from matlever.report.held_out import HeldOut, as_floats, matrix
 from matlever.report.overview import has_skill, target_label
+from matlever.report.trust import trust
 
 __all__ = ["weights_part"]
 
@@ -57,6 +58,7 @@ def weights_part(target: Mapping[str, Any]) -> str:
         + doubt
         + (f"<p>{sentence}</p>" if sentence else "")
         + _map(target, weights, knobs, slopes)
+        + trust(weights, _largest(slopes))
     )
 
 
@@ -178,7 +180,7 @@ def _fidelity(weights: Mapping[str, Any], shown: NDArray[np.intp]) -> str:
         np.clip(r2[shown], 0, 1), 1.0, "How well a straight line fits the model.", hue="green"
     )
     return (
-        f'<div class="row thin"><div class="name">fit of the straight line</div>{cells}'
+        f'<div class="row thin"><div class="name">a straight line explains</div>{cells}'
         f'<div class="name">median R² {number_text(float(np.nanmedian(r2)), 2)}</div></div>'
     )
 

@@ -3,6 +3,11 @@ from .known import KnownRows as KnownRows
 from .model import StudyModel as StudyModel
 from .nanorods import reproduce_nanorods as reproduce_nanorods
 from .one_target import TargetModel as TargetModel
+from .questions import Answered as Answered
+from .questions import explained as explained
+from .questions import swept_alone as swept_alone
+from .questions import swept_together as swept_together
+from .rows import spread_rows as spread_rows
 from .run import Study as Study
 from .run import load_study as load_study
 from .run import read_study_table as read_study_table
@@ -10,4 +15,5 @@ from .run import run_study as run_study
 from .run import study_settings as study_settings
 from .settings import StudySettings as StudySettings
 from .turn import Wishes as Wishes
+from .turn import find_column as find_column
 from .turn import turned_editor as turned_editor

@@ -1,33 +1,45 @@
-"""Which knob matters for one target, and what happens when it is turned."""
+"""Which knob matters for one target, and what happens when knobs are turned, alone and in pairs."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from matlever.explanation import explain, sweep
+from matlever.exceptions import SettingsError
+from matlever.explanation import explain, strongest_pairs, sweep, sweep_pair
 from matlever.knobs import TableEditor
+from matlever.study.rows import spread_rows
 from matlever.study.target import TargetRows
 from matlever.study.words import NO_SKILL
 from matlever.validation import CrossConformalRegressor
 
-__all__ = ["swept", "weighed"]
+__all__ = ["paired", "swept", "weighed"]
 
 _ROWS_WEIGHED = 300
-_CALLS = 120_000
+_CALLS = 60_000
+# Rotations of the design around each row: from four on they say something about the spread.
+_FEWEST_ROTATIONS, _MOST_ROTATIONS = 4, 20
 _ROWS_SWEPT = 20
 _SWEEP_VALUES = 21
+_PAIRS_SHOWN = 2
+_PAIR_VALUES = 13
 _KEPT = (
     "method",
+    "estimand",
+    "radius",
     "knobs",
     "units",
     "rows",
     "slope_standardised",
     "slope",
     "spread",
+    "spread_over",
     "r2",
+    "correlation",
+    "nwise",
+    "fidelity_at",
+    "unseen",
     "overall",
     "sentence",
     "warnings",
@@ -38,16 +50,13 @@ def weighed(
     predictor: CrossConformalRegressor, editor: TableEditor, rows: TargetRows, seed: int, skill: str
 ) -> dict[str, Any]:
     """Return the local weights of every knob at every row, and their overall importance."""
-    chosen = _spread_rows(rows.y, _ROWS_WEIGHED)
-    samples = rows.X.iloc[chosen]
-    n_calls = int(np.clip(_CALLS // len(samples), 100, 1_000))
+    samples = rows.X.iloc[spread_rows(rows.y, _ROWS_WEIGHED)]
     found = explain(
         predictor,
         editor,
         samples,
         reference=rows.X,
-        design="gaussian-mirrored",
-        n_calls=n_calls,
+        n_calls=calls_around(len(rows.X), len(editor.space)),
         random_state=seed,
         targets=[rows.column.label],
         target_units=[rows.column.unit],
@@ -58,6 +67,17 @@ def weighed(
     return {key: weights[key] for key in _KEPT}
 
 
+def calls_around(n_rows: int, n_knobs: int) -> int:
+    """Return how often the model is asked around each row of a study with `n_rows` rows.
+
+    Some rotations of the default design, fewer where there are many rows.
+    """
+    points = 2 * 4 * -(-n_knobs // 4)
+    n_weighed = min(n_rows, _ROWS_WEIGHED)
+    rotations = np.clip(_CALLS // (n_weighed * points), _FEWEST_ROTATIONS, _MOST_ROTATIONS)
+    return int(rotations) * points + 1
+
+
 def swept(
     predictor: CrossConformalRegressor, editor: TableEditor, rows: TargetRows, intervals: bool
 ) -> list[dict[str, Any]]:
@@ -65,7 +85,7 @@ def swept(
 
     With `intervals` their mean limits are returned as well.
     """
-    samples = rows.X.iloc[_spread_rows(rows.y, _ROWS_SWEPT)]
+    samples = rows.X.iloc[spread_rows(rows.y, _ROWS_SWEPT)]
     found = sweep(
         predictor,
         editor,
@@ -79,9 +99,21 @@ def swept(
     return result
 
 
-def _spread_rows(y: NDArray[np.float64], n: int) -> NDArray[np.intp]:
-    """Return at most `n` row positions spread evenly over the ranks of the target."""
-    if len(y) <= n:
-        return np.arange(len(y))
-    ranks = np.argsort(y, kind="stable")
-    return np.sort(ranks[np.linspace(0, len(y) - 1, n).round().astype(int)])
+def paired(
+    predictor: CrossConformalRegressor, editor: TableEditor, rows: TargetRows
+) -> list[dict[str, Any]]:
+    """Return maps of the two pairs of knobs that act together most; none where there is no pair."""
+    samples = rows.X.iloc[spread_rows(rows.y, _ROWS_SWEPT)]
+    label = [rows.column.label]
+    try:
+        ranked = strongest_pairs(
+            predictor, editor, samples, _PAIRS_SHOWN, reference=rows.X, targets=label
+        )
+    except SettingsError:  # one knob, or none that moves beside another
+        return []
+    return [
+        sweep_pair(
+            predictor, editor, samples, pair, _PAIR_VALUES, reference=rows.X, targets=label
+        ).to_dict()
+        for pair in ranked
+    ]

@@ -93,9 +93,17 @@ class TargetModel:
             Nominal coverage; default that of the study.
         """
         nominal = self.level if level is None else level
-        if self.n_units < minimum_rows(nominal):
+        if not self._is_enough(nominal):
             return np.full(len(X), -np.inf), np.full(len(X), np.inf)
         return self.predictor.predict_interval(self._chosen(X), level=nominal)
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether there were enough rows for an interval of the study's level."""
+        return self._is_enough(self.level)
+
+    def _is_enough(self, level: float) -> bool:
+        return self.n_units >= minimum_rows(level)
 
 
 def spread_factor(predictor: CrossConformalRegressor, X: pd.DataFrame, level: float = 0.9) -> float:

@@ -18,7 +18,7 @@ from matlever._version import __version__
 from matlever.exceptions import ModelFileError, SettingsError, StudyError
 from matlever.knobs import TableEditor
 from matlever.storage import read_json, read_model, write_json, write_text
-from matlever.study.explain import swept, weighed
+from matlever.study.explain import paired, swept, weighed
 from matlever.study.folder import (
     PARTS,
     RESULTS_SCHEMA,
@@ -263,7 +263,7 @@ def _computed(
 ) -> tuple[dict[str, Any], StudyModel]:
     """Return the results and the model, taking finished parts from `stages`."""
     rows = [target_rows(table, column, settings) for column in table.target_columns]
-    tick = _ticker(progress, sum(count_fits(one, settings) + 2 for one in rows))
+    tick = _ticker(progress, sum(count_fits(one, settings) + 3 for one in rows))
     targets, predictors, factors = [], {}, {}
     for position, one in enumerate(rows):
         validated = validate(one, settings, stages, tick)
@@ -280,8 +280,10 @@ def _computed(
             f"sweeps-{position}",
             partial(swept, predictor, known.observed, one, validated.has_intervals),
         )
+        tick(1, f"{name}: two knobs together")
+        pairs = stages.value(f"pairs-{position}", partial(paired, predictor, known.observed, one))
         tick(1, f"{name}: done")
-        targets.append({**validated.results, "weights": weights, "sweeps": sweeps})
+        targets.append({**validated.results, "weights": weights, "sweeps": sweeps, "pairs": pairs})
         predictors[name] = predictor
         factors[name] = spread_factor(predictor, one.X, settings.level)
     data = table.to_dict()

@@ -136,8 +136,8 @@ def find_column(said: str, columns: Sequence[Column], what: str) -> Column:
             return column
     names = [column.name for column in columns]
     close = difflib.get_close_matches(said, names, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(map(repr, names))}"
-    raise SettingsError(f"There is no {what} {said!r}: {hint}.")
+    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(map(repr, names))}."
+    raise SettingsError(f"There is no {what} {said!r}: {hint}")
 
 
 def _renamed(
