@@ -2,6 +2,7 @@ from . import cli as cli
 from . import exceptions as exceptions
 from . import explanation as explanation
 from . import knobs as knobs
+from . import micrographs as micrographs
 from . import report as report
 from . import storage as storage
 from . import study as study
@@ -19,6 +20,7 @@ from .knobs import KnobSpace as KnobSpace
 from .knobs import TableEditor as TableEditor
 from .knobs import as_editor as as_editor
 from .knobs import as_predictor as as_predictor
+from .micrographs import SuperpixelEditor as SuperpixelEditor
 from .report import write_report as write_report
 from .study import Study as Study
 from .study import StudyModel as StudyModel

@@ -43,7 +43,9 @@ def test_every_public_name_exists():
         _ = matlever.no_such_name
 
 
-@pytest.mark.parametrize("package", ["tables", "study", "validation", "explanation", "report"])
+@pytest.mark.parametrize(
+    "package", ["tables", "study", "validation", "explanation", "report", "micrographs"]
+)
 def test_every_name_a_package_lists_exists(package):
     from importlib import import_module
 

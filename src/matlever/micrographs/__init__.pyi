@@ -1,0 +1,2 @@
+from .overlay import draw_overlay as draw_overlay
+from .superpixels import SuperpixelEditor as SuperpixelEditor
