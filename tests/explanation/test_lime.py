@@ -388,7 +388,7 @@ def test_many_knobs_get_more_points_and_a_note():
         Model(lambda X: X[:, 7]), editor, X[:2], reference=X, design="gaussian", n_calls=51
     )
     assert found.n_calls == 2 * 251
-    assert "260 points per sample instead of 50" in found.warnings[0]
+    assert "250 points per sample instead of 50" in found.warnings[0]
     np.testing.assert_allclose(found.slope[:, 7], 1.0, rtol=1e-6)
 
 

@@ -93,6 +93,8 @@ class Explanations(OneOfSeveral):
         What a reader should know.
     target_units : tuple of str or None, or None
         Units of the targets, for the words; None where they are not known.
+    standard_error : ndarray of shape (n, k[, t]) or None
+        Of `slope_standardised`, by the formula of weighted regression, where one was solved.
     """
 
     knobs: tuple[str, ...]
@@ -125,6 +127,7 @@ class Explanations(OneOfSeveral):
     n_calls: int
     warnings: tuple[str, ...] = ()
     target_units: tuple[str | None, ...] | None = None
+    standard_error: Array | None = None
     unseen_share: Callable[[], Array] | None = field(default=None, compare=False)
 
     @property
@@ -152,6 +155,8 @@ class Explanations(OneOfSeveral):
             name: getattr(self, name)[..., position] for name in (*_PER_KNOB, *_PER_ROW)
         }
         units = None if self.target_units is None else (self.target_units[position],)
+        if self.standard_error is not None:
+            one["standard_error"] = self.standard_error[..., position]
         return replace(self, targets=names, target_units=units, **one)
 
     # -- single rows ------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ def explain_from_known_rows(
     """
     from matlever.explanation.lime import in_knobs
 
-    known = scale.reference
+    known = scale.space.project(scale.reference)
     options: dict[str, Any] = {"batch_rows": batch_rows}
     y0 = predict_settings(predictor, editor, samples, centres[:, None], **options)[:, 0]
     y = predict_settings(predictor, editor, reference, known[:, None], **options)[:, 0]

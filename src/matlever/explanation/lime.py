@@ -96,12 +96,15 @@ def explain(
         mirror images), ``"axial"`` (one knob at a time, 2m points), ``"factorial"`` (:math:`2^m`).
         Not symmetric, biased by curvature: ``"plackett-burman"``, ``"simplex"`` (m + 1 points).
         Draws: ``"gaussian"`` (LIME around the sample), ``"gaussian-mirrored"``,
-        ``"gaussian-centred"`` (the lime package's default: around the mean of the data).
+        ``"gaussian-sobol"`` (mirrored, of low discrepancy: the most accurate from a few hundred
+        calls on), ``"gaussian-centred"`` (the lime package's default: around the mean of the data).
         ``"known-rows"`` asks about no invented sample at all: the surrogate is fitted to the
         predictions for the reference, so a model that behaves well off the data only cannot hide.
+        ``"joint"`` shares one set of points among all samples (dozens that lie close together).
     n_calls : int, optional
         Budget per sample, the sample itself included. A design is repeated in random rotations as
-        often as fits in. Default: one design, or 1,001 for draws.
+        often as fits in. Default: one design, or 1,001 for draws; for "joint", the average over
+        the samples, by default a third of an axial design.
     estimand : {"lime", "kernel"}, default="lime"
         Over which neighbourhood the slope is averaged: LIME's limit for many points, a Gaussian of
         standard deviation :math:`\tau = \kappa/\sqrt{1+\kappa^2}` (its draws times its kernel), or
@@ -167,8 +170,9 @@ def explain(
     The spread is over other rotations of the same number of calls. With a single design there is
     none to compare: then it is half the difference between the slopes of its two mirrored halves,
     which is what curvature would do to them. Likewise fidelity: each half is predicted by the
-    surrogate of the other, and as the whole design cancels the curvature that a half takes for
-    slope, these errors are halved. m pairs cannot see cubic behaviour; rotations and `check` can.
+    surrogate of the other, and its errors are turned into those of the whole design, which cancels
+    the curvature that a half takes for slope. So few points see curvature well and cubic behaviour
+    hardly; rotations and `check` see both.
     """
     if check < 0 or batch_rows < 1 or surrogate not in get_args(Surrogate):
         raise SettingsError(
@@ -186,7 +190,7 @@ def explain(
         )
     predictor, editor = as_predictor(predictor), as_editor(editor)
     space = editor.space
-    scale = KnobScale(space, space.project(editor.values(reference)))
+    scale = KnobScale(space, np.asarray(editor.values(reference), dtype=float))
     values = np.asarray(editor.values(samples), dtype=float)
     if not len(values):
         raise DataError("There is no sample to explain.")
@@ -229,6 +233,14 @@ def explain(
         )
         warnings += found.pop("warnings")
         common["kernel_width"] = found.pop("kernel_width_used")
+        return Explanations(**common, **found, warnings=tuple(warnings))
+    if design == "joint":
+        from matlever.explanation.joint import explain_jointly
+
+        found = explain_jointly(
+            predictor, editor, samples, centres, scale, sigma, n_calls, rng, batch_rows
+        )
+        warnings += found.pop("warnings")
         return Explanations(**common, **found, warnings=tuple(warnings))
     plan = make_plan(scale, design, n_calls, radius, jitter, rng)
     fitting = _Fitting(
@@ -323,11 +335,19 @@ class _Fitting:
             found = {key: value[..., 0] for key, value in found.items()}
         return {**found, "one_sided": placed.one_sided, "outside": placed.outside}
 
+    @property
+    def from_neighbourhood(self) -> bool:
+        """Whether draws come from the neighbourhood itself, so that no kernel is needed."""
+        plan = self.plan
+        if not plan.is_random or plan.sampler == "gaussian-centred":
+            return False
+        return self.estimand == "kernel" or plan.sampler == "gaussian-sobol"
+
     def placed(self, centres: Array, sigma: Array, out: Array | None = None) -> Placement:
         """Return the points around each sample."""
         scale, plan = self.scale, self.plan
         if not plan.is_random:
-            placed = place(scale, centres, sigma, plan.points, plan.is_symmetric, out)
+            placed = _placed_copies(scale, centres, sigma, plan, out)
             if plan.jitter is None:
                 return placed
             moved = placed.points + plan.jitter @ scale.directions
@@ -339,7 +359,7 @@ class _Fitting:
                 draws + ((scale.mean - centres) / np.where(scale.sd > 0, scale.sd, 1.0))[:, None]
             )
             draws[:, :, scale.space.is_categorical] = plan.points[:, scale.space.is_categorical]
-        elif self.estimand == "kernel":
+        elif self.from_neighbourhood:
             draws = draws * sigma[:, None, None]
             draws[:, :, scale.space.is_categorical] = plan.points[:, scale.space.is_categorical]
         points = scale.around(centres, draws)
@@ -364,7 +384,7 @@ class _Fitting:
             unit = n_points / plan.weights.sum()
             weights = np.broadcast_to(plan.weights * unit, (n, n_points))
             centre = plan.centre * unit
-        elif plan.is_random and self.estimand == "kernel" and plan.sampler != "gaussian-centred":
+        elif self.from_neighbourhood:
             weights, centre = np.ones((n, n_points)), plan.centre
         else:
             width = kappa if plan.is_random else sigma
@@ -400,6 +420,31 @@ class _Fitting:
         return np.concatenate(shares)
 
 
+def _placed_copies(
+    scale: KnobScale, centres: Array, sigma: Array, plan: Plan, out: Array | None
+) -> Placement:
+    """Place each copy of the design on its own, so that one near a limit shrinks alone."""
+    if out is None:
+        out = np.empty((len(centres), plan.n_points, centres.shape[1]))
+    size = plan.n_points // plan.n_copies
+    parts = []
+    for start in range(0, plan.n_points, size):
+        some = slice(start, start + size)
+        parts.append(
+            place(scale, centres, sigma, plan.points[some], plan.is_symmetric, out[:, some])
+        )
+    offsets = [part.offset for part in parts if part.offset is not None]
+    extents = [part.extent for part in parts if part.extent is not None]
+    straight = len(offsets) == len(parts)
+    return Placement(
+        out,
+        np.stack(offsets, axis=1) if straight else None,
+        np.stack(extents, axis=1) if straight else None,
+        np.any([part.one_sided for part in parts], axis=0),
+        np.mean([part.outside for part in parts], axis=0),
+    )
+
+
 def in_knobs(
     scale: KnobScale, centres: Array, fit: SurrogateFit, fidelity: Fidelity, y0: Array
 ) -> dict[str, Array]:
@@ -416,6 +461,11 @@ def in_knobs(
         variance = ((scale.basis @ fit.deviations) ** 2).sum(axis=1)
     unit = np.where(scale.moves, scale.sd, 0.0)[:, None]
     standardised = slope * unit
+    error = {}
+    if fit.standard_error is not None:
+        # Squares add up over the coordinates of a mixture, whose errors are nearly independent.
+        squares = (scale.basis**2) @ fit.standard_error**2
+        error = {"standard_error": np.sqrt(squares) * unit}
     contribution = scale.standard(centres)[:, :, None] * standardised
     local = y0 + fit.offset
     return {
@@ -429,6 +479,7 @@ def in_knobs(
         "r2": fidelity.r2,
         "correlation": fidelity.correlation,
         "nwise": fidelity.nwise,
+        **error,
     }
 
 

@@ -34,7 +34,7 @@ class Placement:
     ----------
     points : ndarray of shape (n, N, k)
         Feasible settings.
-    offset, extent : ndarray of shape (n, p), or None
+    offset, extent : ndarray of shape (n, p) or (n, copies, p), or None
         The features of point P are ``offset + extent * P``; None where limits, steps or levels
         have bent the design and `features` must be asked.
     one_sided : ndarray of shape (n, k), bool

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from matlever.exceptions import SettingsError
 from matlever.explanation.designs import DESIGNS, Design, apportion, random_rotations
-from matlever.explanation.neighbourhood import N_GROUPS, KnobScale, gaussian_draws
+from matlever.explanation.neighbourhood import N_GROUPS, KnobScale, gaussian_draws, sobol_draws
 from matlever.explanation.radius import RadialRule, d_optimal_step, kernel_rule, shells
 
 __all__ = ["Estimand", "Plan", "Sampler", "make_plan"]
@@ -26,8 +26,10 @@ Sampler = Literal[
     "simplex",
     "gaussian",
     "gaussian-mirrored",
+    "gaussian-sobol",
     "gaussian-centred",
     "known-rows",
+    "joint",
 ]
 
 # LIME's own number of perturbed points is 5,000; a thousand is what its users turn it down to.
@@ -69,6 +71,8 @@ class Plan:
         How far the points are, in words.
     groups_are : str
         What the groups are, in words.
+    n_copies : int
+        Rotations of the design; its points stand one copy after another.
     warnings : tuple of str
     """
 
@@ -83,6 +87,7 @@ class Plan:
     jitter: Array | None
     rule: str
     groups_are: str
+    n_copies: int = 1
     warnings: tuple[str, ...] = ()
 
     @property
@@ -143,6 +148,7 @@ def make_plan(
         jitter=None,
         rule=rule.name,
         groups_are=groups_are,
+        n_copies=copies,
         warnings=warnings,
     )
 
@@ -263,7 +269,11 @@ def _gaussian(
         raise SettingsError(f"design={sampler!r} is not one of {list(get_args(Sampler))}.")
     asked = (_GAUSSIAN_CALLS if n_calls is None else n_calls) - 1
     needed = max(asked, _POINTS_PER_FEATURE * (scale.n_features + 1))
-    draws = gaussian_draws(needed, len(scale.space), rng, mirrored=sampler == "gaussian-mirrored")
+    draws = (
+        sobol_draws(needed, len(scale.space), rng)
+        if sampler == "gaussian-sobol"
+        else gaussian_draws(needed, len(scale.space), rng, mirrored=sampler == "gaussian-mirrored")
+    )
     n = len(draws)
     warnings: tuple[str, ...] = ()
     if n >= asked + 2 * N_GROUPS:

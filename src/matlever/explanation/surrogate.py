@@ -47,12 +47,15 @@ class SurrogateFit:
         Slopes without each of the G groups of points, less their mean.
     fidelity : Fidelity
         At the points of each group, by the surrogate fitted without it.
+    standard_error : ndarray of shape (n, p, t) or None
+        Of the slopes, by the formula of weighted regression; None where it was not asked for.
     """
 
     slopes: Array
     offset: Array
     deviations: Array
     fidelity: Fidelity
+    standard_error: Array | None = None
 
 
 def fidelity_of(predicted: Array, actual: Array, weights: Array) -> Fidelity:
@@ -77,109 +80,136 @@ def fidelity_of(predicted: Array, actual: Array, weights: Array) -> Fidelity:
 
 
 def fit_balanced(plan: Plan, offset: Array, extent: Array, y: Array) -> SurrogateFit:
-    r"""Slopes from a balanced design, without solving anything.
+    r"""Slopes from balanced designs, without solving anything.
 
-    With :math:`\sum w P = 0` and :math:`\sum w P P^T = q I` the slope of a feature is
-    :math:`\sum w P f / (q\,e)` for the extent e of its pairs; the sample itself decides about the
-    intercept only.
+    With :math:`\sum w P = 0` and :math:`\sum w P P^T` diagonal in each copy c of the design, whose
+    points have the features :math:`o_c + e_c P`, least squares within the copies gives the slope
+    :math:`\sum_c e_c \sum w P f / \sum_c e_c^2 \sum w P^2` of each feature; the sample itself
+    decides about the intercept only.
 
     Parameters
     ----------
     plan : Plan
         Its N points P, weights and groups.
-    offset, extent : ndarray of shape (n, p)
-        The features of point P are ``offset + extent * P``.
+    offset, extent : ndarray of shape (n, C, p)
+        Of the C copies of the design.
     y : ndarray of shape (n, N + 1, t)
         Predictions: the sample itself first.
     """
-    work = _balanced_maps(plan)
-    f = np.ascontiguousarray((y - y[:, :1]).swapaxes(1, 2))[:, :, 1:]  # (n, t, N), less the sample
+    # Less the sample's own prediction, which every surrogate is measured from; (n, t, N).
+    f = np.ascontiguousarray((y - y[:, :1]).swapaxes(1, 2))[:, :, 1:]
+    if extent.shape[1] == 1:
+        return _fit_one_copy(plan, offset[:, 0], extent[:, 0], f)
+    return _fit_copies(plan, offset, extent, f)
+
+
+def _fit_one_copy(plan: Plan, offset: Array, extent: Array, f: Array) -> SurrogateFit:
+    """Fit one design; its halves (or single points) are left out in turn."""
+    p, w = plan.points, plan.weights
+    total = w.sum() + plan.centre
+    at = (-offset / extent)[:, None]  # the sample, in the design's own coordinates; (n, 1, p)
     shifted = np.any(offset != 0, axis=1)
-    at = (-offset / extent)[:, None, :]  # the sample, in the design's own coordinates
-    slope = f @ work.slope  # (n, t, p), in the design's coordinates
-    mean = (f * work.share).sum(axis=2) - (slope * at).sum(axis=2) * work.centre_share
+    b = f @ (w[:, None] * p / (w[:, None] * p * p).sum(axis=0))  # (n, t, p)
+    local = ((f * w).sum(axis=2) + w.sum() * (b * at).sum(axis=2)) / total
+    n_groups = int(plan.groups.max()) + 1
     held_out = np.empty_like(f)
-    without = np.empty((*f.shape[:2], work.n_groups, slope.shape[2]))
-    for g in range(work.n_groups):
-        own = work.groups == g
+    without = np.empty((*f.shape[:2], n_groups, p.shape[1]))
+    for g in range(n_groups):
+        own = plan.groups == g
+        inside, slopes = _left_out_maps(p[~own], w[~own], plan.centre)
         rest = f[:, :, ~own]
-        pair = work.leave_out[g]
-        if pair is not None:
-            # One copy of the design: the other points and the sample, or without it if it is
-            # not in their middle.
-            inside, apart = pair
-            b = rest @ inside
-            if shifted.any():
-                b[shifted] = rest[shifted] @ apart
-            level, b = b[:, :, 0], b[:, :, 1:]
-        else:
-            b = rest @ work.slope_without[g]
-            w = work.weights[~own]
-            total = w.sum() + plan.centre
-            level = (rest * w).sum(axis=2) / total - (b * at).sum(axis=2) * plan.centre / total
-        without[:, :, g] = b
-        held_out[:, :, own] = level[:, :, None] + b @ work.points[own].T
+        solution = rest @ inside
+        if shifted.any():
+            # The sample is not in the middle of its pairs, so that their mean stands in for it.
+            level = f[shifted].mean(axis=2, keepdims=True)
+            solution[shifted, :, :1] = level
+            solution[shifted, :, 1:] = (rest[shifted] - level) @ slopes
+        without[:, :, g] = solution[:, :, 1:]
+        held_out[:, :, own] = solution[:, :, :1] + solution[:, :, 1:] @ p[own].T
     if plan.halves:
-        # A half takes curvature for slope, the whole cancels it: its errors are half as large.
-        held_out = (held_out + f) / 2
-    deviations = without - without.mean(axis=2, keepdims=True)
-    local = mean + (slope * at).sum(axis=2)
-    e = extent[:, None, :]
+        held_out = f - _errors_of_the_whole(f - held_out, p.shape[1])
+    deviations = (without - without.mean(axis=2, keepdims=True)) / extent[:, None, None]
     return SurrogateFit(
-        (slope / e).swapaxes(1, 2),
+        (b / extent[:, None]).swapaxes(1, 2),
         local,
-        (deviations / e[:, None]).transpose(0, 2, 3, 1),
-        fidelity_of(held_out.swapaxes(1, 2), f.swapaxes(1, 2), work.weights),
+        deviations.transpose(0, 2, 3, 1),
+        fidelity_of(held_out.swapaxes(1, 2), f.swapaxes(1, 2), w),
     )
 
 
-@dataclass(frozen=True)
-class _BalancedMaps:
-    points: Array
-    weights: Array
-    groups: NDArray[np.intp]
-    n_groups: int
-    slope: Array  # (N, p)
-    share: Array  # (N,)
-    centre_share: float
-    slope_without: list[Array]
-    leave_out: list[tuple[Array, Array] | None]
+def _errors_of_the_whole(error: Array, m: int) -> Array:
+    """Turn the errors (n, t, 2r) of two mirrored halves into those of their whole.
+
+    A half takes curvature for slope and the whole cancels it: what mirror images miss alike is half
+    as large for the whole. What they miss with opposite signs has r - m degrees of freedom left of
+    r, and is raised to what a new pair would show.
+    """
+    pairs = error.reshape(*error.shape[:2], -1, 2)
+    r = pairs.shape[2]
+    alike = pairs.mean(axis=3, keepdims=True)
+    opposite = pairs - alike
+    raised = np.sqrt(r / (r - m)) if r > m else 1.0
+    found: Array = (alike / 2 + raised * opposite).reshape(error.shape)
+    return found
 
 
-def _balanced_maps(plan: Plan) -> _BalancedMaps:
-    """Everything about a balanced design that does not depend on the instance."""
-    p, w = plan.points, plan.weights
-    moment = (w[:, None] * p * p).sum(axis=0)
-    total = w.sum() + plan.centre
-    n_groups = int(plan.groups.max()) + 1
-    copies = plan.groups_are.startswith("random")
-    slope_without: list[Array] = []
-    leave_out: list[tuple[Array, Array] | None] = []
-    for g in range(n_groups):
-        kept = plan.groups != g
-        if copies:
-            q = (w[kept, None] * p[kept] ** 2).sum(axis=0)
-            slope_without.append(w[kept, None] * p[kept] / q)
-            leave_out.append(None)
-        else:
-            slope_without.append(np.empty((0, 0)))
-            h = np.concatenate([np.ones((kept.sum(), 1)), p[kept]], axis=1)
-            weighted = h * w[kept, None]
-            apart = np.linalg.pinv(h.T @ weighted, hermitian=True) @ weighted.T
-            gram = h.T @ weighted
-            gram[0, 0] += plan.centre
-            inside = np.linalg.pinv(gram, hermitian=True) @ weighted.T
-            leave_out.append((inside.T.copy(), apart.T.copy()))
-    return _BalancedMaps(
-        points=p,
-        weights=w,
-        groups=plan.groups,
-        n_groups=n_groups,
-        slope=w[:, None] * p / moment,
-        share=w / total,
-        centre_share=plan.centre / total,
-        slope_without=slope_without,
-        leave_out=leave_out,
+def _left_out_maps(p: Array, w: Array, centre: float) -> tuple[Array, Array]:
+    """Return maps (N, 1 + p) from predictions to coefficients, and (N, p) to slopes alone.
+
+    The first is with the sample, which is at the origin and whose prediction is zero; the second
+    is for predictions from which the level has been taken away.
+    """
+    h = np.concatenate([np.ones((len(p), 1)), p], axis=1)
+    weighted = h * w[:, None]
+    gram = h.T @ weighted
+    gram[0, 0] += centre
+    inside = np.linalg.pinv(gram, hermitian=True) @ weighted.T
+    slopes = np.linalg.pinv(gram[1:, 1:], hermitian=True) @ weighted[:, 1:].T
+    return np.ascontiguousarray(inside.T), np.ascontiguousarray(slopes.T)
+
+
+def _fit_copies(plan: Plan, offset: Array, extent: Array, f: Array) -> SurrogateFit:
+    """Fit rotated copies of a design; groups of copies are left out in turn."""
+    n, n_copies, m = extent.shape
+    t = f.shape[1]
+    p = plan.points.reshape(n_copies, -1, m)
+    w = plan.weights.reshape(n_copies, -1)
+    f = f.reshape(n, t, n_copies, -1)
+    group = plan.groups.reshape(n_copies, -1)[:, 0]
+    n_groups = int(group.max()) + 1
+    own = np.eye(n_groups)[group].T  # (G, C)
+    # Sums over the points of each copy, then over the copies of each group.
+    wp = w[:, :, None] * p
+    cross = np.stack([f[:, :, c] @ wp[c] for c in range(n_copies)], axis=2)  # (n, t, C, p)
+    cross = own @ (cross * extent[:, None])  # (n, t, G, p)
+    power = own @ (extent**2 * (wp * p).sum(axis=1))  # (n, G, p)
+    weight = own @ w.sum(axis=1)  # (G,)
+    level = (f * w).sum(axis=3) @ own.T  # (n, t, G)
+    middle = own @ (w.sum(axis=1)[:, None] * offset)  # (n, G, p)
+
+    b = cross.sum(axis=2) / power.sum(axis=1)[:, None]
+    total = weight.sum() + plan.centre
+    local = (level.sum(axis=2) - (b * middle.sum(axis=1)[:, None]).sum(axis=2)) / total
+    rest = cross.sum(axis=2, keepdims=True) - cross
+    without = rest / (power.sum(axis=1, keepdims=True) - power)[:, None]  # (n, t, G, p)
+    away = middle.sum(axis=1, keepdims=True) - middle
+    at = level.sum(axis=2, keepdims=True) - level - (without * away[:, None]).sum(axis=3)
+    at = at / (total - weight)  # (n, t, G)
+    held_out = np.empty_like(f)
+    for c in range(n_copies):
+        slope = without[:, :, group[c]]
+        start = at[:, :, group[c]] + (slope * offset[:, None, c]).sum(axis=2)
+        held_out[:, :, c] = start[:, :, None] + (slope * extent[:, None, c]) @ p[c].T
+    deviations = without - without.mean(axis=2, keepdims=True)
+    return SurrogateFit(
+        b.swapaxes(1, 2),
+        local,
+        deviations.transpose(0, 2, 3, 1),
+        fidelity_of(
+            held_out.reshape(n, t, -1).swapaxes(1, 2),
+            f.reshape(n, t, -1).swapaxes(1, 2),
+            plan.weights,
+        ),
     )
 
 
@@ -245,7 +275,37 @@ def fit_least_squares(
         solution[:, 0],
         deviations,
         fidelity_of(held_out, outcomes, weights),
+        _standard_error(all_gram, design, weights, centre, outcomes, solution, penalty),
     )
+
+
+def _standard_error(
+    gram: Array,
+    design: Array,
+    weights: Array,
+    centre: float,
+    outcomes: Array,
+    solution: Array,
+    penalty: float,
+) -> Array:
+    r"""Compute standard errors (n, p, t) of the slopes as Visani et al. (2022) do.
+
+    :math:`s^2 = \hat\sigma^2 A^{-1} X^T W X A^{-1}` with :math:`A = X^T W X + \alpha I` and
+    :math:`\hat\sigma^2 = \sum w e^2 / (N - p)`.
+    """
+    n_points, q = design.shape[1:]
+    whole = gram.copy()
+    whole[:, 0, 0] += centre
+    penalised = whole.copy()
+    slopes = np.arange(1, q)
+    penalised[:, slopes, slopes] += penalty
+    inverse = np.linalg.pinv(penalised, hermitian=True)
+    diagonal = np.einsum("nij,njk,nki->ni", inverse, whole, inverse)[:, 1:]
+    error = outcomes - design @ solution
+    left = max(n_points + 1 - q, 1)
+    variance = (weights[:, :, None] * error**2).sum(axis=1) + centre * solution[:, 0] ** 2
+    found: Array = np.sqrt(np.maximum(diagonal, 0.0)[:, :, None] * variance[:, None] / left)
+    return found
 
 
 def _solve(gram: Array, cross: Array, scale: Array, centre: float, penalty: float) -> Array:
