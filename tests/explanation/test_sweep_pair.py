@@ -369,7 +369,7 @@ def test_pictures_carry_units_levels_and_target(pair):
         if name == "seed":
             assert [text.get_text() for text in axis.get_ticklabels()] == list(WORDS)
     words = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert words == ["known samples"] + ["far from data"] * (not found.is_near.all())
+    assert words == ["known samples"] + ["turned samples far from data"] * (not found.is_near.all())
     assert "<pre>" in found._repr_html_()
 
 

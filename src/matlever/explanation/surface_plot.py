@@ -18,6 +18,7 @@ Array = NDArray[np.float64]
 _HATCH = "////"
 _VEIL = 0.45  # opacity of the white over what is far from the data
 _GREY = "0.88"
+_FEW_DOTS = 80  # more of them are drawn smaller, so that the surface can be seen
 
 
 def draw_surface(
@@ -72,7 +73,7 @@ def draw_surface(
         show_knob(axis, knobs[place], scales[place], levels[place])
     ax.figure.colorbar(image, ax=ax, label=literal(label))
     n_lines = _key(ax, has_far=bool(far.any()), has_gaps=not exists.all())
-    ax.set_title(title, fontsize="medium", loc="left", pad=6 + 16 * n_lines)
+    ax.set_title(title, fontsize="medium", loc="left", pad=9 + 16 * n_lines)
     return ax
 
 
@@ -130,12 +131,21 @@ def _edges(values: Array, scale: AxisScale) -> Array:
 
 
 def _dots(ax: Any, data: Array) -> None:
-    """Known samples; those that do not differ in the two knobs are one larger dot."""
+    """Draw known samples; those that do not differ in the two knobs are one larger dot."""
     limits = ax.get_xlim(), ax.get_ylim()
-    known = data[np.isfinite(data).all(axis=1)]
-    places, counts = np.unique(known, axis=0, return_counts=True)
-    style = {"facecolor": "white", "edgecolor": "black", "linewidth": 0.7, "zorder": 3}
-    ax.scatter(*places.T, s=14 * np.minimum(counts, 12), **style)
+    spans = zip(data.T, limits, strict=True)
+    within = np.all([(x >= low) & (x <= high) for x, (low, high) in spans], axis=0)
+    places, counts = np.unique(data[within], axis=0, return_counts=True)
+    area = np.clip(14.0 * _FEW_DOTS / max(len(places), 1), 3.0, 14.0)
+    ax.scatter(
+        *places.T,
+        s=area * np.clip(counts / np.median(counts), 0.5, 6.0) if len(counts) else area,
+        facecolor="white",
+        edgecolor="black",
+        linewidth=0.7 if area > 7 else 0.4,
+        zorder=3,
+        clip_on=False,  # whole dots at the limits
+    )
     ax.set_xlim(limits[0])
     ax.set_ylim(limits[1])
 
@@ -159,14 +169,19 @@ def _key(ax: Any, *, has_far: bool, has_gaps: bool) -> int:
     ]
     if has_far:
         marks.append(
-            Patch(facecolor="white", edgecolor="black", hatch=_HATCH, label="far from data")
+            Patch(
+                facecolor="white",
+                edgecolor="black",
+                hatch=_HATCH,
+                label="turned samples far from data",
+            )
         )
     if has_gaps:
         marks.append(Patch(facecolor=_GREY, edgecolor="0.6", label="cannot be set"))
     ax.legend(
         handles=marks,
         loc="lower left",
-        bbox_to_anchor=(-0.02, 1.0),
+        bbox_to_anchor=(-0.02, 1.015),
         ncols=3,
         frameon=False,
         fontsize="small",
