@@ -104,8 +104,8 @@ def test_a_direction_that_moves_what_cannot_move_is_refused(name):
 @given(st.integers(0, 2**31))
 @settings(max_examples=60, deadline=None)
 def test_cost_of_a_change_is_a_distance(seed):
-    start, middle, end = np.random.default_rng(seed).permutation(SPACE.sample(30, seed)).reshape(
-        3, 10, -1
+    start, middle, end = (
+        np.random.default_rng(seed).permutation(SPACE.sample(30, seed)).reshape(3, 10, -1)
     )
     there = SPACE.change_cost(start, end)
     assert there.shape == (10,)

@@ -155,3 +155,32 @@ def test_the_gate_shows_nothing_infeasible_to_a_predictor():
     with pytest.raises(DataError, match=r"1 settings are not feasible .* S \+ Se = 1.01"):
         predict_settings(recorder, editor, COMPLETE, values)
     assert recorder.calls == []
+
+
+def test_an_array_holds_levels_as_indices_and_no_words():
+    editor = TableEditor(
+        KnobSpace([Knob("a", lower=0, upper=9), Knob("b", kind="categorical", levels="xyz")])
+    )
+    rows = np.array([[1.0, 2.0], [3.0, 0.0]])
+    np.testing.assert_array_equal(editor.values(rows), rows)
+    np.testing.assert_array_equal(editor.render(rows, editor.values(rows)[:, None]), rows)
+    with pytest.raises(DataError, match="row 1, column 'b': .*3.0.* is not one of the levels"):
+        editor.values([[1.0, 2.0], [3.0, 3.0]])
+    with pytest.raises(DataError, match="rows with words go into a DataFrame"):
+        editor.values([["1", "x"]])
+    with pytest.raises(DataError, match="rows with words go into a DataFrame"):
+        TableEditor.from_frame(np.array([["1", "x"]]))
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=25, deadline=None)
+def test_numbers_are_read_alike_at_once_and_column_by_column(seed):
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({"a": rng.normal(size=5), "b": rng.integers(0, 9, 5), "c": rng.random(5)})
+    editor = TableEditor.from_frame(frame[["b", "c"]])
+    gap = frame.astype({"c": float})
+    gap.loc[2, "c"] = np.nan
+    whole, filled = editor.values(frame), editor.values(gap)
+    np.testing.assert_array_equal(whole, frame[["b", "c"]].to_numpy(float))
+    assert filled[2, 1] == frame["c"].median()
+    np.testing.assert_array_equal(np.delete(filled, 2, axis=0), np.delete(whole, 2, axis=0))

@@ -59,14 +59,15 @@ def evaluate_settings(
     Raises
     ------
     DataError
-        If a setting is not feasible (nothing is rendered then), or the function returns values of
-        another length, NaN, or infinities unless `allow_infinite`.
+        If a setting is not feasible or moves a fixed knob (nothing is rendered then), or the
+        function returns values of another length, NaN, or infinities unless `allow_infinite`.
     """
     if batch_rows < 1:
         raise SettingsError(f"batch_rows={batch_rows} must be 1 or more.")
     batch_rows = min(batch_rows, getattr(editor, "most_rows", batch_rows))
     n, r, _ = values.shape
     values = editor.space.admit(values)
+    _check_fixed(editor, samples, values)
     rows, columns = max(1, batch_rows // max(r, 1)), min(r, batch_rows)
     found = []
     for start in range(0, n, rows):
@@ -83,6 +84,23 @@ def evaluate_settings(
         ]
         found.append(chunk[0] if len(chunk) == 1 else np.concatenate(chunk, axis=1))
     return np.concatenate(found, axis=0)
+
+
+def _check_fixed(editor: Editor, samples: Any, values: NDArray[np.float64]) -> None:
+    """Refuse settings whose fixed knobs are not where their sample stands."""
+    fixed = np.flatnonzero(editor.space.is_fixed)
+    if not len(fixed) or not values.size:
+        return
+    own = np.asarray(editor.values(samples), dtype=float)[:, None, fixed]
+    moved = np.abs(values[..., fixed] - own) > 1e-6 * np.maximum(1.0, np.abs(own))
+    if moved.any():
+        i, r, j = (int(place) for place in np.argwhere(moved)[0])
+        knob = editor.space.knobs[fixed[j]]
+        raise DataError(
+            f"{int(moved.any(axis=2).sum())} settings move a fixed knob and were not rendered; the "
+            f"first: {knob.name} = {knob.show(values[i, r, fixed[j]])} where its sample stands at "
+            f"{knob.show(own[i, 0, j])}."
+        )
 
 
 def _call(

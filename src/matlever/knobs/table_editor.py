@@ -26,7 +26,8 @@ class TableEditor:
 
     Samples are a DataFrame with at least the editor's columns, or an array with exactly these. A
     column without a knob is taken over from the row that is edited. Rendered rows are of the kind
-    that was given: a frame has the editor's columns in order: numbers as float64, words alike.
+    that was given: a frame has the editor's columns in order: numbers as float64, words alike. In
+    an array a categorical column holds the index of the level.
 
     Parameters
     ----------
@@ -179,9 +180,9 @@ class TableEditor:
             If a column is absent, a cell is no number or no known level, or a cell is missing and
             its column has no value to fill in.
         """
-        if not isinstance(samples, pd.DataFrame):
-            samples = self._frame_of(samples)
-        absent = [name for name in self.columns if name not in samples.columns]
+        in_array = not isinstance(samples, pd.DataFrame)
+        frame = samples if isinstance(samples, pd.DataFrame) else self._frame_of(samples)
+        absent = [name for name in self.columns if name not in frame.columns]
         if absent:
             raise DataError(
                 [
@@ -189,10 +190,13 @@ class TableEditor:
                     for name in absent
                 ]
             )
-        values = np.empty((len(samples), len(self.space)))
+        numbers = self._numbers(frame)
+        if numbers is not None:
+            return numbers
+        values = np.empty((len(frame), len(self.space)))
         faults: list[Fault] = []
         for j, knob in enumerate(self.space):
-            values[:, j], bad = _settings_of(knob, samples[knob.name])
+            values[:, j], bad = _settings_of(knob, frame[knob.name], in_array)
             fill = self.fill.get(knob.name)
             if fill is not None:
                 values[np.isnan(values[:, j]) & ~bad, j] = fill
@@ -204,9 +208,9 @@ class TableEditor:
             wrong = bad | ~np.isfinite(values[:, j])
             faults += [
                 Fault(
-                    f"{samples[knob.name].iloc[i]!r} is {expected}",
+                    f"{frame[knob.name].iloc[i]!r} is {expected}",
                     "Correct the cell or leave the row out.",
-                    row=_line(samples.index[i]),
+                    row=_line(frame.index[i]),
                     column=knob.name,
                 )
                 for i in np.flatnonzero(wrong).tolist()
@@ -242,7 +246,7 @@ class TableEditor:
         if not isinstance(samples, pd.DataFrame):
             if self.columns == self.space.names:
                 return flat.copy()
-            rows = np.repeat(np.asarray(samples, dtype=float), r, axis=0)
+            rows = np.repeat(_numeric(samples), r, axis=0)
             rows[:, [self.columns.index(name) for name in self.space.names]] = flat
             return rows
         if self._all_numeric:
@@ -331,8 +335,19 @@ class TableEditor:
     def __repr__(self) -> str:
         return f"TableEditor of {len(self.columns)} columns\n{self.space!r}"
 
+    def _numbers(self, frame: pd.DataFrame) -> NDArray[np.float64] | None:
+        """Return the settings of rows of finite numbers at once; None: look at each column."""
+        if self.space.is_categorical.any():
+            return None
+        names = list(self.space.names)
+        some = frame if list(frame.columns) == names else frame[names]
+        if not all(kind.kind in "fiub" for kind in some.dtypes):
+            return None
+        values = some.to_numpy(dtype=float, na_value=np.nan, copy=True)
+        return values if values.ndim == 2 and np.isfinite(values).all() else None
+
     def _frame_of(self, samples: ArrayLike) -> pd.DataFrame:
-        array = np.asarray(samples, dtype=float)
+        array = _numeric(samples)
         if array.ndim != 2 or array.shape[1] != len(self.columns):
             raise DataError(
                 f"Rows must have shape (n, {len(self.columns)}) for the columns "
@@ -341,8 +356,17 @@ class TableEditor:
         return pd.DataFrame(array, columns=list(self.columns))
 
 
+def _numeric(samples: ArrayLike) -> NDArray[np.float64]:
+    try:
+        return np.asarray(samples, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"An array of rows must hold numbers ({error}); rows with words go into a DataFrame."
+        ) from error
+
+
 def _as_frame(samples: ArrayLike) -> pd.DataFrame:
-    array = np.asarray(samples, dtype=float)
+    array = _numeric(samples)
     if array.ndim != 2:
         raise DataError(f"Rows must have shape (n, k), got {array.shape}.")
     return pd.DataFrame(array, columns=[f"x{j}" for j in range(array.shape[1])])
@@ -381,10 +405,13 @@ def _within(mixture: Mixture, frame: pd.DataFrame, limits: Limits) -> Mixture:
 
 
 def _settings_of(
-    knob: Knob, cells: pd.Series[Any]
+    knob: Knob, cells: pd.Series[Any], in_array: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return the settings of one column (NaN where missing), and which cells cannot be settings."""
     missing = cells.isna().to_numpy(dtype=bool)
+    if knob.kind == "categorical" and in_array:
+        settings = cells.to_numpy(dtype=float)
+        return settings, ~missing & ~np.isin(settings, np.arange(len(knob.levels)))
     if knob.kind == "categorical":
         index = pd.Index([str(level) for level in knob.levels]).get_indexer(
             pd.Index(cells.astype(str))
