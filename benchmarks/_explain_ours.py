@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 
 import numpy as np
+from scipy.stats import ortho_group
 
 import matlever as ml
 from _explain_models import Counted
 from matlever.exceptions import SettingsError
-from matlever.explanation.designs import fold_over, random_rotation
+from matlever.explanation.designs import Design, fold_over
 
 FAR = 1e3  # limits, in standard deviations, that no neighbourhood reaches
 # Budgets tried, in calls besides the sample itself: about 20 % apart.
@@ -47,8 +48,8 @@ def timed(predictor, editor, problem, n_instances, **settings):
 
 def rotated_design(problem, seed):
     """Return the default design turned at random."""
-    rng = np.random.default_rng(seed)
-    return random_rotation(fold_over(problem.m), np.ones(problem.m, dtype=bool), rng)
+    turn = ortho_group.rvs(problem.m, random_state=seed)
+    return Design("fold-over", fold_over(problem.m).points @ turn, True)
 
 
 def answers_of(problem, editor, n_instances, seeds, *, rotate=False, **settings):
