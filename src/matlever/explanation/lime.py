@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from matlever.exceptions import DataError, SettingsError
 from matlever.explanation.designs import Design
 from matlever.explanation.explanations import Explanations
-from matlever.explanation.neighbourhood import KnobScale
+from matlever.explanation.neighbourhood import KnobScale, reference_settings
 from matlever.explanation.placement import Placement, place
 from matlever.explanation.plan import Estimand, Plan, make_plan
 from matlever.explanation.sparse import fit_sparse
@@ -90,7 +90,8 @@ def explain(
         setting, and a warning says so.
     reference : samples, optional
         Usually the training samples: their standard deviations are the units of the knobs, their
-        level frequencies those of the draws. Default: the table, where `editor` is one.
+        level frequencies those of the draws. Default: the table, where `editor` is one, or the
+        settings that an editor without such samples knows itself.
     design : str or Design, default="fold-over"
         Where to ask. Symmetric designs: ``"fold-over"`` (rows of a Hadamard matrix and their
         mirror images), ``"axial"`` (one knob at a time, 2m points), ``"factorial"`` (:math:`2^m`).
@@ -183,14 +184,11 @@ def explain(
         raise SettingsError(f"estimand={estimand!r} is not 'lime' or 'kernel'.")
     if reference is None and not hasattr(editor, "render"):
         reference = getattr(editor, "inputs", editor)
-    if reference is None:
-        raise SettingsError(
-            "Give reference=..., usually the training samples: their spread is the unit of the "
-            "knobs."
-        )
+    if reference is None and design == "known-rows":
+        raise SettingsError("design='known-rows' asks about the reference: give reference=...")
     predictor, editor = as_predictor(predictor), as_editor(editor)
     space = editor.space
-    scale = KnobScale(space, np.asarray(editor.values(reference), dtype=float))
+    scale = KnobScale(space, reference_settings(editor, reference))
     values = np.asarray(editor.values(samples), dtype=float)
     if not len(values):
         raise DataError("There is no sample to explain.")

@@ -3,22 +3,48 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 from scipy.stats import qmc
 
-from matlever.exceptions import DataError
+from matlever.exceptions import DataError, SettingsError
 from matlever.explanation.designs import apportion
-from matlever.knobs import KnobSpace
+from matlever.knobs import Editor, KnobSpace
 
-__all__ = ["KnobScale", "gaussian_draws", "sobol_draws"]
+__all__ = ["KnobScale", "gaussian_draws", "reference_settings", "sobol_draws"]
 
 Array = NDArray[np.float64]
 
 # Disjoint groups of Gaussian draws; the spread leaves out one of them at a time.
 N_GROUPS = 10
+
+
+def reference_settings(editor: Editor, reference: Any) -> Array:
+    """Return settings (n, k) that say how far knobs usually go.
+
+    Parameters
+    ----------
+    editor : Editor
+        Says where samples stand; its attribute ``usual_settings``, where it has one, serves without
+        a reference.
+    reference : samples or None
+        Usually the training samples.
+
+    Raises
+    ------
+    SettingsError
+        If there is neither.
+    """
+    usual = getattr(editor, "usual_settings", None) if reference is None else None
+    if usual is None and reference is None:
+        raise SettingsError(
+            "Give reference=..., usually the training samples: their spread is the unit of the "
+            "knobs."
+        )
+    return np.asarray(editor.values(reference) if usual is None else usual, dtype=float)
 
 
 def gaussian_draws(

@@ -249,7 +249,12 @@ def _within_relations(scale: KnobScale, centres: Array, points: Array, paired: b
 def _share_outside(
     scale: KnobScale, centres: Array, width: Array, numeric: NDArray[np.intp], design: Array
 ) -> Array:
-    """Share of the design's coordinates, as asked for, beyond the limits of numeric knobs, (n,)."""
+    """Share of the design's coordinates, as asked for, beyond the limits of numeric knobs, (n,).
+
+    Knobs of two values do not count: there is nowhere else to go.
+    """
+    allowed = [scale.space.knobs[j].allowed for j in scale.knob_of[numeric]]
+    numeric = numeric[[values is None or len(values) > 2 for values in allowed]]
     if not len(numeric):
         return np.zeros(len(centres))
     count = np.zeros(len(centres))

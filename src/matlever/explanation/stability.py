@@ -21,7 +21,7 @@ from matlever.explanation._words import plain
 from matlever.explanation.designs import DESIGNS, Design, random_rotations
 from matlever.explanation.explanations import Explanations
 from matlever.explanation.lime import explain
-from matlever.explanation.neighbourhood import KnobScale
+from matlever.explanation.neighbourhood import KnobScale, reference_settings
 from matlever.knobs import Editor, Predictor, as_editor
 
 if TYPE_CHECKING:
@@ -201,8 +201,8 @@ def _rotated(
     design = options.get("design", "fold-over")
     if isinstance(design, str) and design not in DESIGNS:
         return None, 0
-    space = as_editor(editor).space
-    scale = KnobScale(space, as_editor(editor).values(reference))
+    own = as_editor(editor)
+    scale = KnobScale(own.space, reference_settings(own, reference))
     base = DESIGNS[design](scale.n_features) if isinstance(design, str) else design
     turned = random_rotations(base, n, scale.can_rotate, np.random.default_rng(seed))
     runs = [

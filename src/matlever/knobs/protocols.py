@@ -33,7 +33,8 @@ class Editor(Protocol):
     Notes
     -----
     Where samples are large, an editor may have an attribute ``most_rows``: at most so many rendered
-    samples are then asked for at a time.
+    samples are then asked for at a time. Where samples do not show how far knobs go, because all
+    stand alike, it may have ``usual_settings`` of shape (n, k) that do.
     """
 
     space: KnobSpace

@@ -47,6 +47,8 @@ class SuperpixelEditor:
         The knobs "segment 1" to "segment m".
     most_rows : int
         At most so many images are rendered at a time.
+    usual_settings : ndarray of shape (2, m)
+        All segments replaced, and none: explanations need no reference images.
 
     Raises
     ------
@@ -95,6 +97,7 @@ class SuperpixelEditor:
             [Knob(f"segment {j + 1}", None, "integer", 0, 1) for j in range(len(counts))]
         )
         self.most_rows = max(1, int(memory_mb * 1e6 // (_BYTES_PER_PIXEL * found.size)))
+        self.usual_settings: Array = np.array([[0.0], [1.0]]).repeat(len(counts), axis=1)
         self._counts = counts
 
     # -- making one -------------------------------------------------------------------------------
