@@ -78,7 +78,13 @@ def test_the_default_budget_is_kept_to_the_call(m):
 def test_same_seed_same_bits_whatever_the_batch_and_the_order():
     forest = RandomForestRegressor(20, random_state=0).fit(X4, X4[:, 0] * X4[:, 1])
     order = np.random.default_rng(1).permutation(30)
-    for options in ({}, {"n_calls": 200}, {"check": 16}, {"design": "axial", "surrogate": "ridge"}):
+    for options in (
+        {},
+        {"n_calls": 200},
+        {"design": "axial", "n_calls": 100},
+        {"check": 16},
+        {"design": "axial", "surrogate": "ridge"},
+    ):
         first = explain(forest, WIDE, X4, reference=X4, **options)
         assert explain(forest, WIDE, X4, reference=X4, **options) == first
         turned = explain(forest, WIDE, X4[order], reference=X4, batch_rows=77, **options)
@@ -98,14 +104,14 @@ def test_many_rotations_converge_to_the_named_estimand(estimand, width):
     e = np.concatenate([e, -e])
     expected = np.stack([(f(x + SD * sigma * e)[:, None] * e).mean(axis=0) / sigma for x in X4[:6]])
     options = {"reference": X4, "estimand": estimand, "kernel_width": width}
-    found = explain(f, WIDE, X4[:6], n_calls=4001, **options)
+    found = explain(f, WIDE, X4[:6], design="fold-over", n_calls=4001, **options)
     np.testing.assert_allclose(found.slope_standardised, expected, rtol=0.02, atol=0.04)
     assert (np.abs(found.slope_standardised - expected) < 5 * found.spread + 0.005).all()
     drawn = explain(f, WIDE, X4[:6], design="gaussian-mirrored", n_calls=40_001, **options)
     np.testing.assert_allclose(drawn.slope_standardised, expected, rtol=0.04, atol=0.03)
-    # Low discrepancy: a tenth of the error with a tenth of the points.
-    sobol = explain(f, WIDE, X4[:6], design="gaussian-sobol", n_calls=4001, **options)
-    np.testing.assert_allclose(sobol.slope_standardised, expected, rtol=0.004, atol=0.004)
+    # Low discrepancy: a fraction of the error with a fraction of the points.
+    sobol = explain(f, WIDE, X4[:6], design="sobol", n_calls=1001, **options)
+    np.testing.assert_allclose(sobol.slope_standardised, expected, rtol=0.01, atol=0.01)
 
 
 def test_the_two_estimands_differ_and_the_result_says_which():
@@ -266,7 +272,7 @@ def test_a_level_weighs_what_it_differs_from_the_others():
         return X["w"].map(effect).to_numpy(dtype=float) + 2 * X["x"].to_numpy()
 
     # A budget in which the levels' shares come out exactly: 5 of 8 a, 3 of 8 b, seen from c.
-    found = explain(model, frame, frame, n_calls=8 * 30 + 1)
+    found = explain(model, frame, frame, design="fold-over", n_calls=8 * 30 + 1)
     np.testing.assert_allclose(found.slope[8:, 0], 5.0 - 3 / 8, rtol=0.1)
     np.testing.assert_allclose(found.slope[:, 1], 2.0, rtol=0.35)
     assert found[9].as_list()[0][0] == "w=c"

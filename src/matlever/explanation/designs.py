@@ -18,6 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
+from scipy.stats import chi2, qmc
 
 from matlever.exceptions import SettingsError
 from matlever.explanation._hadamard import hadamard, orthogonal_rows
@@ -32,6 +34,7 @@ __all__ = [
     "plackett_burman",
     "random_rotations",
     "simplex",
+    "sobol_pairs",
 ]
 
 Array = NDArray[np.float64]
@@ -169,6 +172,40 @@ def random_rotations(
         q = q * np.sign(np.einsum("nii->ni", r))[:, None]
         points[:, :, free] = points[:, :, free] @ q
     return points
+
+
+def sobol_pairs(n_pairs: int, m: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    r"""Mirrored points of low discrepancy for slopes averaged over a Gaussian neighbourhood.
+
+    The slope :math:`E[z f(z)]` weighs a point by the square of its radius. Radii are therefore
+    drawn from the size-biased law, that of :math:`\chi_{m+2}`, and points weighted by
+    :math:`1/r^2`: each then counts alike. Directions are those of scrambled Sobol points.
+
+    Parameters
+    ----------
+    n_pairs : int
+        Number of pairs.
+    m : int
+        Number of coordinates.
+    rng : Generator
+        Source of the scrambling.
+
+    Returns
+    -------
+    points : ndarray of shape (2 * n_pairs, m)
+        In standard deviations; the points 2i and 2i + 1 are mirror images.
+    weights : ndarray of shape (2 * n_pairs,)
+        Of sum one.
+    """
+    sampler = qmc.Sobol(m, rng=rng)
+    uniform = sampler.random_base2(int(np.ceil(np.log2(max(n_pairs, 2)))))[:n_pairs]
+    half = ndtri(uniform.clip(1e-12, 1 - 1e-12))
+    r2 = np.maximum((half**2).sum(axis=1), 1e-12)
+    biased = chi2.ppf(chi2.cdf(r2, m), m + 2)
+    # Far out in the tail the distribution function rounds to one.
+    biased = np.where(np.isfinite(biased), biased, r2)
+    weights = np.repeat(1.0 / biased, 2)
+    return _mirrored(half * np.sqrt(biased / r2)[:, None]), weights / weights.sum()
 
 
 def apportion(weights: Array, n: int) -> NDArray[np.intp]:

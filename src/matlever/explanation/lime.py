@@ -9,7 +9,7 @@ mixtures, symmetric designs, radii for a named estimand.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -28,6 +28,7 @@ from matlever.explanation.surrogate import (
     fidelity_of,
     fit_balanced,
     fit_least_squares,
+    summed,
 )
 from matlever.knobs import (
     DataRegion,
@@ -56,7 +57,7 @@ def explain(
     samples: Any,
     *,
     reference: Any = None,
-    design: str | Design = "fold-over",
+    design: str | Design = "auto",
     n_calls: int | None = None,
     estimand: Estimand = "lime",
     kernel_width: float | Literal["lime", "auto"] | ArrayLike = "lime",
@@ -92,13 +93,14 @@ def explain(
         Usually the training samples: their standard deviations are the units of the knobs, their
         level frequencies those of the draws. Default: the table, where `editor` is one, or the
         settings that an editor without such samples knows itself.
-    design : str or Design, default="fold-over"
-        Where to ask. Symmetric designs: ``"fold-over"`` (rows of a Hadamard matrix and their
+    design : str or Design, default="auto"
+        Where to ask. "auto" is one "fold-over" design, or "sobol" where `n_calls` allows for
+        six pairs per knob. Symmetric designs: ``"fold-over"`` (rows of a Hadamard matrix and their
         mirror images), ``"axial"`` (one knob at a time, 2m points), ``"factorial"`` (:math:`2^m`).
         Not symmetric, biased by curvature: ``"plackett-burman"``, ``"simplex"`` (m + 1 points).
+        ``"sobol"``: mirrored pairs of low discrepancy, the most accurate for larger budgets.
         Draws: ``"gaussian"`` (LIME around the sample), ``"gaussian-mirrored"``,
-        ``"gaussian-sobol"`` (mirrored, of low discrepancy: the most accurate from a few hundred
-        calls on), ``"gaussian-centred"`` (the lime package's default: around the mean of the data).
+        ``"gaussian-centred"`` (the lime package's default: around the mean of the data).
         ``"known-rows"`` asks about no invented sample at all: the surrogate is fitted to the
         predictions for the reference, so a model that behaves well off the data only cannot hide.
         ``"joint"`` shares one set of points among all samples (dozens that lie close together).
@@ -327,7 +329,10 @@ class _Fitting:
         if n_check:
             at = scale.features(centres, asked[:, 1 + n_points :])
             predicted = y[:, :1] + fit.offset[:, None] + at @ fit.slopes
-            fidelity = fidelity_of(predicted, y[:, 1 + n_points :], np.ones(n_check))
+            actual = y[:, 1 + n_points :]
+            fidelity = fidelity_of(
+                predicted.swapaxes(1, 2), actual.swapaxes(1, 2), np.ones(n_check)
+            )
         found = in_knobs(scale, centres, fit, fidelity, y[:, 0])
         if one_target:
             found = {key: value[..., 0] for key, value in found.items()}
@@ -339,18 +344,20 @@ class _Fitting:
         plan = self.plan
         if not plan.is_random or plan.sampler == "gaussian-centred":
             return False
-        return self.estimand == "kernel" or plan.sampler == "gaussian-sobol"
+        return self.estimand == "kernel"
 
     def placed(self, centres: Array, sigma: Array, out: Array | None = None) -> Placement:
         """Return the points around each sample."""
         scale, plan = self.scale, self.plan
         if not plan.is_random:
+            if plan.is_clipped:
+                return _clipped(scale, centres, sigma, plan, out)
             placed = _placed_copies(scale, centres, sigma, plan, out)
             if plan.jitter is None:
                 return placed
             moved = placed.points + plan.jitter @ scale.directions
             placed.points[:] = scale.space.project(moved, hold=scale.held)
-            return Placement(placed.points, None, None, placed.one_sided, placed.outside)
+            return replace(placed, offset=None, extent=None)
         draws = plan.points
         if plan.sampler == "gaussian-centred":
             draws = (
@@ -365,17 +372,32 @@ class _Fitting:
             out[:] = points
             points = out
         outside = _share_outside(scale, centres, draws)
-        return Placement(points, None, None, np.zeros(centres.shape, dtype=bool), outside)
+        sided = np.zeros(centres.shape, dtype=bool)
+        return Placement(points, None, None, sided, outside, np.ones(len(points), dtype=bool))
 
     def fitted(
         self, centres: Array, placed: Placement, kappa: Array, sigma: Array, y: Array
     ) -> SurrogateFit:
         """Fit the surrogates to the predictions (n, N + 1, t)."""
-        plan, scale = self.plan, self.scale
+        plan = self.plan
         plain = self.surrogate == "least squares"
         if plain and plan.is_balanced and placed.offset is not None and placed.extent is not None:
-            return fit_balanced(plan, placed.offset, placed.extent, y)
-        features = scale.features(centres, placed.points)
+            fit = fit_balanced(plan, placed.offset, placed.extent, y)
+            bent = np.flatnonzero(placed.bent)
+            if not len(bent):
+                return fit
+            return fit.replaced(
+                bent,
+                self.solved(centres[bent], placed.points[bent], kappa[bent], sigma[bent], y[bent]),
+            )
+        return self.solved(centres, placed.points, kappa, sigma, y)
+
+    def solved(
+        self, centres: Array, points: Array, kappa: Array, sigma: Array, y: Array
+    ) -> SurrogateFit:
+        """Solve for the surrogates, wherever the points (n, N, k) have ended up."""
+        plan, scale = self.plan, self.scale
+        features = scale.features(centres, points)
         n, n_points = features.shape[:2]
         if len(plan.weights):
             # In units in which they sum to the number of points, so that a penalty of 1 is small.
@@ -394,7 +416,7 @@ class _Fitting:
             return fit_sparse(
                 scale,
                 centres,
-                placed.points,
+                points,
                 weights,
                 centre,
                 plan.groups,
@@ -440,7 +462,41 @@ def _placed_copies(
         np.stack(extents, axis=1) if straight else None,
         np.any([part.one_sided for part in parts], axis=0),
         np.mean([part.outside for part in parts], axis=0),
+        np.full(len(centres), not straight),
     )
+
+
+def _clipped(
+    scale: KnobScale, centres: Array, sigma: Array, plan: Plan, out: Array | None
+) -> Placement:
+    """Place points of low discrepancy; what lies beyond the limits moves to the nearest setting."""
+    space = scale.space
+    points = np.empty((len(centres), plan.n_points, centres.shape[1])) if out is None else out
+    step = plan.points @ scale.directions  # (N, k)
+    np.multiply(sigma[:, None, None], step, out=points)
+    points += centres[:, None]
+    words = np.flatnonzero(space.is_categorical & scale.moves)
+    for j in words.tolist():
+        column = plan.points[:, int(np.flatnonzero(scale.knob_of == j)[0])]
+        other = np.flatnonzero(column < 0)
+        points[:, :, j] = centres[:, None, j]
+        points[:, other, j] = scale.other_levels(j, centres[:, j], len(other))
+    # What is held may stand outside its limits, and stays.
+    free = scale.moves & ~space.is_categorical
+    out_of = (points < space.lower) | (points > space.upper)
+    outside = out_of[:, :, free].mean(axis=(1, 2)) if free.any() else np.zeros(len(centres))
+    bent: NDArray[np.bool_] = np.asarray(out_of[:, :, free].any(axis=(1, 2)))
+    if any(knob.kind != "continuous" for knob in np.array(space.knobs)[scale.moves]) or any(
+        mixture.max_parts is not None for mixture in space.mixtures
+    ):
+        bent[:] = True
+    if getattr(space, "relations", ()):
+        bent |= ~space.is_feasible(points).all(axis=1)
+    if bent.any():
+        points[bent] = space.project(points[bent], hold=scale.held)
+    extent = np.repeat(sigma[:, None, None], scale.n_features, axis=2)
+    sided = np.zeros(centres.shape, dtype=bool)
+    return Placement(points, np.zeros_like(extent), extent, sided, outside, bent)
 
 
 def in_knobs(
@@ -453,10 +509,10 @@ def in_knobs(
         slope, variance = np.zeros((n, k, t)), np.zeros((n, k, t))
         j = scale.knob_of
         slope[:, j] = fit.slopes / scale.sd[j][:, None]
-        variance[:, j] = (fit.deviations**2).sum(axis=1) / (scale.sd[j] ** 2)[:, None]
+        variance[:, j] = summed(fit.deviations**2, 1) / (scale.sd[j] ** 2)[:, None]
     else:
         slope = scale.basis @ fit.slopes
-        variance = ((scale.basis @ fit.deviations) ** 2).sum(axis=1)
+        variance = summed((scale.basis @ fit.deviations) ** 2, 1)
     unit = np.where(scale.moves, scale.sd, 0.0)[:, None]
     standardised = slope * unit
     error = {}
@@ -471,7 +527,7 @@ def in_knobs(
         "slope_standardised": standardised,
         "spread": np.sqrt(variance * ((n_groups - 1) / n_groups)) * unit,
         "contribution": contribution,
-        "intercept": local - contribution.sum(axis=1),
+        "intercept": local - summed(contribution, 1),
         "local_prediction": local,
         "prediction": y0,
         "r2": fidelity.r2,

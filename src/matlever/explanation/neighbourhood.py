@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
-from scipy.stats import qmc
+from scipy.special import ndtr
 
 from matlever.exceptions import DataError, SettingsError
 from matlever.explanation.designs import apportion
 from matlever.knobs import Editor, KnobSpace
 
-__all__ = ["KnobScale", "gaussian_draws", "reference_settings", "sobol_draws"]
+__all__ = ["KnobScale", "gaussian_draws", "reference_settings"]
 
 Array = NDArray[np.float64]
 
@@ -71,24 +70,6 @@ def gaussian_draws(
         return rng.standard_normal((n_points, n_knobs))
     half = rng.standard_normal((n_points // 2, 1, n_knobs))
     return np.concatenate([half, -half], axis=1).reshape(n_points, n_knobs)
-
-
-def sobol_draws(n_samples: int, n_knobs: int, rng: np.random.Generator) -> Array:
-    """Draw mirrored normal points of low discrepancy, of shape (N, k).
-
-    Scrambled Sobol points through the normal quantile function: for smooth models the error of a
-    slope falls about as fast as the number of points rises, not as its root.
-
-    Parameters
-    ----------
-    n_samples, n_knobs, rng
-        As in `gaussian_draws`.
-    """
-    n_half = N_GROUPS * max(1, -(-n_samples // (2 * N_GROUPS)))
-    sampler = qmc.Sobol(n_knobs, rng=rng)
-    uniform = sampler.random_base2(int(np.ceil(np.log2(n_half))))[:n_half]
-    half = ndtri(uniform.clip(1e-12, 1 - 1e-12))[:, None]
-    return np.concatenate([half, -half], axis=1).reshape(2 * n_half, n_knobs)
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,8 @@ class Placement:
         Knobs whose pairs lie on one side of the sample.
     outside : ndarray of shape (n,)
         Share of the coordinates of the design as asked for that lie beyond the limits.
+    bent : ndarray of shape (n,), bool
+        Samples for which `offset` and `extent` do not describe the points.
     """
 
     points: Array
@@ -48,6 +50,7 @@ class Placement:
     extent: Array | None
     one_sided: NDArray[np.bool_]
     outside: Array
+    bent: NDArray[np.bool_]
 
 
 def place(
@@ -125,11 +128,11 @@ def place(
             np.where(free, space.upper, np.inf),
             out=points,
         )
-        return Placement(points, offset, extent, one_sided, outside)
+        return Placement(points, offset, extent, one_sided, outside, np.zeros(n, dtype=bool))
     if getattr(space, "relations", ()):
         points[:] = _within_relations(scale, centres, points, paired)
     points[:] = space.project(points, hold=scale.held)
-    return Placement(points, None, None, one_sided, outside)
+    return Placement(points, None, None, one_sided, outside, np.ones(n, dtype=bool))
 
 
 def _axis_room(

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlever.exceptions import SettingsError
-from matlever.explanation.designs import DESIGNS, Design, apportion, random_rotations
-from matlever.explanation.neighbourhood import N_GROUPS, KnobScale, gaussian_draws, sobol_draws
+from matlever.explanation.designs import DESIGNS, Design, apportion, random_rotations, sobol_pairs
+from matlever.explanation.neighbourhood import N_GROUPS, KnobScale, gaussian_draws
 from matlever.explanation.radius import RadialRule, d_optimal_step, kernel_rule, shells
 
 __all__ = ["Estimand", "Plan", "Sampler", "make_plan"]
@@ -19,6 +19,8 @@ Array = NDArray[np.float64]
 
 Estimand = Literal["lime", "kernel"]
 Sampler = Literal[
+    "auto",
+    "sobol",
     "fold-over",
     "axial",
     "factorial",
@@ -26,7 +28,6 @@ Sampler = Literal[
     "simplex",
     "gaussian",
     "gaussian-mirrored",
-    "gaussian-sobol",
     "gaussian-centred",
     "known-rows",
     "joint",
@@ -36,6 +37,8 @@ Sampler = Literal[
 _GAUSSIAN_CALLS = 1001
 # Perturbed points per coefficient below which the groups of a random fit get too thin.
 _POINTS_PER_FEATURE = 4
+# Pairs per feature from which low discrepancy is better than rotations, and cubic terms pay.
+_PAIRS_PER_FEATURE = 6
 # Designs in the budget from which two shells are better than more rotations on one.
 _TWO_SHELLS_FROM = 4
 
@@ -65,6 +68,11 @@ class Plan:
         Whether points 2i and 2i + 1 are mirror images.
     is_balanced : bool
         Whether sums over the points vanish, so that slopes follow without solving.
+    is_clipped : bool
+        Whether points beyond a limit are moved to it one by one, instead of shrinking the design.
+    cubic : bool
+        Whether cubic terms of single features are fitted beside the slopes, to take their noise
+        away; they are orthogonal to the slopes under a Gaussian, so the limit does not change.
     jitter : ndarray of shape (N, p) or None
         Displacements in standard deviations of the reference, added to the placed points.
     rule : str
@@ -84,6 +92,8 @@ class Plan:
     is_random: bool
     is_symmetric: bool
     is_balanced: bool
+    is_clipped: bool
+    cubic: bool
     jitter: Array | None
     rule: str
     groups_are: str
@@ -119,6 +129,11 @@ def make_plan(
     if isinstance(sampler, str) and sampler.startswith("gaussian"):
         return _gaussian(scale, sampler, n_calls, rng)
     m = scale.n_features
+    if sampler == "auto":
+        many = n_calls is not None and n_calls - 1 >= 2 * _PAIRS_PER_FEATURE * m and jitter is None
+        sampler = "sobol" if many and radius == "auto" else "fold-over"
+    if sampler == "sobol":
+        return _sobol(m, n_calls, rng)
     design = _design(sampler, m)
     least = design.n_points + 1
     if n_calls is not None and n_calls < least:
@@ -145,6 +160,8 @@ def make_plan(
         is_random=False,
         is_symmetric=design.is_symmetric,
         is_balanced=True,
+        is_clipped=False,
+        cubic=False,
         jitter=None,
         rule=rule.name,
         groups_are=groups_are,
@@ -255,10 +272,39 @@ def _jittered(
         is_random=False,
         is_symmetric=False,
         is_balanced=False,
+        is_clipped=False,
+        cubic=False,
         jitter=moved,
         rule=f"u = {rule.steps[0]:.4g}, jitter {jitter:g}",
         groups_are="tenths of the jittered points",
         warnings=warnings,
+    )
+
+
+def _sobol(m: int, n_calls: int | None, rng: np.random.Generator) -> Plan:
+    """Pairs of low discrepancy, with cubic terms where there are enough of them."""
+    pairs = (2 * _PAIRS_PER_FEATURE * m if n_calls is None else n_calls - 1) // 2
+    if pairs < 2 * m + 2:
+        raise SettingsError(
+            f"n_calls={n_calls}: design='sobol' needs {2 * (2 * m + 2) + 1} calls or more for {m} "
+            "moving knobs; 'fold-over' needs fewer."
+        )
+    points, weights = sobol_pairs(pairs, m, rng)
+    n_groups = min(N_GROUPS, pairs // 2)
+    return Plan(
+        sampler="sobol",
+        points=points,
+        weights=weights,
+        centre=0.0,
+        groups=np.repeat(np.arange(pairs) * n_groups // pairs, 2),
+        is_random=False,
+        is_symmetric=True,
+        is_balanced=True,
+        is_clipped=True,
+        cubic=pairs >= _PAIRS_PER_FEATURE * m,
+        jitter=None,
+        rule="pairs of low discrepancy",
+        groups_are="tenths of the pairs",
     )
 
 
@@ -269,11 +315,7 @@ def _gaussian(
         raise SettingsError(f"design={sampler!r} is not one of {list(get_args(Sampler))}.")
     asked = (_GAUSSIAN_CALLS if n_calls is None else n_calls) - 1
     needed = max(asked, _POINTS_PER_FEATURE * (scale.n_features + 1))
-    draws = (
-        sobol_draws(needed, len(scale.space), rng)
-        if sampler == "gaussian-sobol"
-        else gaussian_draws(needed, len(scale.space), rng, mirrored=sampler == "gaussian-mirrored")
-    )
+    draws = gaussian_draws(needed, len(scale.space), rng, mirrored=sampler == "gaussian-mirrored")
     n = len(draws)
     warnings: tuple[str, ...] = ()
     if n >= asked + 2 * N_GROUPS:
@@ -287,6 +329,8 @@ def _gaussian(
         is_random=True,
         is_symmetric=False,
         is_balanced=False,
+        is_clipped=False,
+        cubic=False,
         jitter=None,
         rule="Gaussian draws",
         groups_are="tenths of the draws",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from matlever.explanation.plan import Plan
 
-__all__ = ["Fidelity", "SurrogateFit", "fidelity_of", "fit_balanced", "fit_least_squares"]
+__all__ = ["Fidelity", "SurrogateFit", "fidelity_of", "fit_balanced", "fit_least_squares", "summed"]
 
 Array = NDArray[np.float64]
 
@@ -57,18 +57,48 @@ class SurrogateFit:
     fidelity: Fidelity
     standard_error: Array | None = None
 
+    def replaced(self, rows: NDArray[np.intp], other: SurrogateFit) -> SurrogateFit:
+        """Return the fits with those of some instances taken from another; both have G groups."""
+
+        def put(mine: Array, theirs: Array) -> Array:
+            found = mine.copy()
+            found[rows] = theirs
+            return found
+
+        return SurrogateFit(
+            put(self.slopes, other.slopes),
+            put(self.offset, other.offset),
+            put(self.deviations, other.deviations),
+            Fidelity(
+                put(self.fidelity.r2, other.fidelity.r2),
+                put(self.fidelity.correlation, other.fidelity.correlation),
+                put(self.fidelity.nwise, other.fidelity.nwise),
+            ),
+        )
+
+
+def summed(values: Array, axis: int) -> Array:
+    """Sum along an axis in an order that does not depend on how many instances there are."""
+    last: Array = np.ascontiguousarray(np.moveaxis(values, axis, -1))
+    total: Array = last.sum(axis=-1)
+    return total
+
 
 def fidelity_of(predicted: Array, actual: Array, weights: Array) -> Fidelity:
-    """Compare predictions (n, N, t) with actual ones at N points of weights (n, N) or (N,)."""
-    w = np.broadcast_to(weights, actual.shape[:2])[:, :, None]
-    total = np.maximum(w.sum(axis=1), np.finfo(float).tiny)
-    error = (w * (actual - predicted) ** 2).sum(axis=1) / total
-    a = actual - ((w * actual).sum(axis=1) / total)[:, None]
-    b = predicted - ((w * predicted).sum(axis=1) / total)[:, None]
-    var_a, var_b = ((w * x * x).sum(axis=1) / total for x in (a, b))
-    both = (w * a * b).sum(axis=1) / total
+    """Compare predictions (n, t, N) with actual ones at N points of weights (n, N) or (N,)."""
+    w = weights if weights.ndim == 1 else weights[:, None]
+    total = np.maximum(w.sum(axis=-1), np.finfo(float).tiny)
+
+    def mean(values: Array) -> Array:
+        found: Array = np.ascontiguousarray(w * values).sum(axis=-1) / total
+        return found
+
+    error = mean((actual - predicted) ** 2)
+    a = actual - mean(actual)[:, :, None]
+    b = predicted - mean(predicted)[:, :, None]
+    var_a, var_b, both = mean(a * a), mean(b * b), mean(a * b)
     # Rounding of a prediction that does not vary is no variance.
-    floor = 1e-24 * (1.0 + (w * actual * actual).sum(axis=1) / total)
+    floor = 1e-24 * (1.0 + mean(actual * actual))
     varies = var_a > floor
     r2 = np.where(varies, 1.0 - error / np.where(varies, var_a, 1.0), np.nan)
     scale = np.sqrt(np.maximum(var_a, floor) * np.maximum(var_b, floor))
@@ -109,32 +139,39 @@ def _fit_one_copy(plan: Plan, offset: Array, extent: Array, f: Array) -> Surroga
     total = w.sum() + plan.centre
     at = (-offset / extent)[:, None]  # the sample, in the design's own coordinates; (n, 1, p)
     shifted = np.any(offset != 0, axis=1)
-    b = f @ (w[:, None] * p / (w[:, None] * p * p).sum(axis=0))  # (n, t, p)
+    b = f @ _slope_map(plan)  # (n, t, p)
     local = ((f * w).sum(axis=2) + w.sum() * (b * at).sum(axis=2)) / total
     n_groups = int(plan.groups.max()) + 1
     held_out = np.empty_like(f)
     without = np.empty((*f.shape[:2], n_groups, p.shape[1]))
     for g in range(n_groups):
         own = plan.groups == g
-        inside, slopes = _left_out_maps(p[~own], w[~own], plan.centre)
-        rest = f[:, :, ~own]
+        inside, slopes = _left_out_maps(p[~own], w[~own], plan.centre, plan.cubic)
+        rest = np.take(f, np.flatnonzero(~own), axis=2)
         solution = rest @ inside
         if shifted.any():
             # The sample is not in the middle of its pairs, so that their mean stands in for it.
             level = f[shifted].mean(axis=2, keepdims=True)
             solution[shifted, :, :1] = level
             solution[shifted, :, 1:] = (rest[shifted] - level) @ slopes
-        without[:, :, g] = solution[:, :, 1:]
-        held_out[:, :, own] = solution[:, :, :1] + solution[:, :, 1:] @ p[own].T
+        slope = np.ascontiguousarray(solution[:, :, 1:])
+        without[:, :, g] = slope
+        held_out[:, :, own] = solution[:, :, :1] + slope @ p[own].T
     if plan.halves:
         held_out = f - _errors_of_the_whole(f - held_out, p.shape[1])
-    deviations = (without - without.mean(axis=2, keepdims=True)) / extent[:, None, None]
+    deviations = _less_mean(without, 2) / extent[:, None, None]
     return SurrogateFit(
         (b / extent[:, None]).swapaxes(1, 2),
         local,
         deviations.transpose(0, 2, 3, 1),
-        fidelity_of(held_out.swapaxes(1, 2), f.swapaxes(1, 2), w),
+        fidelity_of(held_out, f, w),
     )
+
+
+def _less_mean(values: Array, axis: int) -> Array:
+    mean = summed(values, axis) / values.shape[axis]
+    found: Array = values - np.expand_dims(mean, axis)
+    return found
 
 
 def _errors_of_the_whole(error: Array, m: int) -> Array:
@@ -153,18 +190,43 @@ def _errors_of_the_whole(error: Array, m: int) -> Array:
     return found
 
 
-def _left_out_maps(p: Array, w: Array, centre: float) -> tuple[Array, Array]:
+def _slope_map(plan: Plan) -> Array:
+    """Return the map (N, p) from predictions to slopes."""
+    p, w = plan.points, plan.weights
+    if not plan.cubic:
+        found: Array = w[:, None] * p / (w[:, None] * p * p).sum(axis=0)
+        # Points of low discrepancy are balanced only nearly: solve.
+        return found if not plan.is_clipped else _solved(p, w, p)
+    return _solved(np.concatenate([p, _cubic(p)], axis=1), w, p)
+
+
+def _solved(columns: Array, w: Array, p: Array) -> Array:
+    """Return the map (N, p) from predictions to the first coefficients of a weighted fit."""
+    weighted = columns * w[:, None]
+    solution = np.linalg.pinv(columns.T @ weighted, hermitian=True) @ weighted.T
+    return np.ascontiguousarray(solution[: p.shape[1]].T)
+
+
+def _cubic(p: Array) -> Array:
+    """Hermite's cubic of each coordinate, of mean square one under a standard normal."""
+    found: Array = (p**3 - 3 * p) / np.sqrt(6)
+    return found
+
+
+def _left_out_maps(p: Array, w: Array, centre: float, cubic: bool) -> tuple[Array, Array]:
     """Return maps (N, 1 + p) from predictions to coefficients, and (N, p) to slopes alone.
 
     The first is with the sample, which is at the origin and whose prediction is zero; the second
     is for predictions from which the level has been taken away.
     """
-    h = np.concatenate([np.ones((len(p), 1)), p], axis=1)
+    m = p.shape[1]
+    columns = np.concatenate([p, _cubic(p)], axis=1) if cubic else p
+    h = np.concatenate([np.ones((len(p), 1)), columns], axis=1)
     weighted = h * w[:, None]
     gram = h.T @ weighted
     gram[0, 0] += centre
-    inside = np.linalg.pinv(gram, hermitian=True) @ weighted.T
-    slopes = np.linalg.pinv(gram[1:, 1:], hermitian=True) @ weighted[:, 1:].T
+    inside = np.linalg.pinv(gram, hermitian=True)[: m + 1] @ weighted.T
+    slopes = np.linalg.pinv(gram[1:, 1:], hermitian=True)[:m] @ weighted[:, 1:].T
     return np.ascontiguousarray(inside.T), np.ascontiguousarray(slopes.T)
 
 
@@ -187,29 +249,25 @@ def _fit_copies(plan: Plan, offset: Array, extent: Array, f: Array) -> Surrogate
     level = (f * w).sum(axis=3) @ own.T  # (n, t, G)
     middle = own @ (w.sum(axis=1)[:, None] * offset)  # (n, G, p)
 
-    b = cross.sum(axis=2) / power.sum(axis=1)[:, None]
+    b = summed(cross, 2) / summed(power, 1)[:, None]
     total = weight.sum() + plan.centre
-    local = (level.sum(axis=2) - (b * middle.sum(axis=1)[:, None]).sum(axis=2)) / total
-    rest = cross.sum(axis=2, keepdims=True) - cross
-    without = rest / (power.sum(axis=1, keepdims=True) - power)[:, None]  # (n, t, G, p)
-    away = middle.sum(axis=1, keepdims=True) - middle
-    at = level.sum(axis=2, keepdims=True) - level - (without * away[:, None]).sum(axis=3)
+    local = (summed(level, 2) - summed(b * summed(middle, 1)[:, None], 2)) / total
+    rest = summed(cross, 2)[:, :, None] - cross
+    without = rest / (summed(power, 1)[:, None] - power)[:, None]  # (n, t, G, p)
+    away = summed(middle, 1)[:, None] - middle
+    at = summed(level, 2)[:, :, None] - level - summed(without * away[:, None], 3)
     at = at / (total - weight)  # (n, t, G)
     held_out = np.empty_like(f)
     for c in range(n_copies):
         slope = without[:, :, group[c]]
-        start = at[:, :, group[c]] + (slope * offset[:, None, c]).sum(axis=2)
+        start = at[:, :, group[c]] + summed(slope * offset[:, None, c], 2)
         held_out[:, :, c] = start[:, :, None] + (slope * extent[:, None, c]) @ p[c].T
-    deviations = without - without.mean(axis=2, keepdims=True)
+    deviations = _less_mean(without, 2)
     return SurrogateFit(
         b.swapaxes(1, 2),
         local,
         deviations.transpose(0, 2, 3, 1),
-        fidelity_of(
-            held_out.reshape(n, t, -1).swapaxes(1, 2),
-            f.reshape(n, t, -1).swapaxes(1, 2),
-            plan.weights,
-        ),
+        fidelity_of(held_out.reshape(n, t, -1), f.reshape(n, t, -1), plan.weights),
     )
 
 
@@ -258,7 +316,7 @@ def fit_least_squares(
         left = weighted[:, own].swapaxes(1, 2)
         gram[:, g] = left @ design[:, own]
         cross[:, g] = left @ outcomes[:, own]
-    all_gram, all_cross = gram.sum(axis=1), cross.sum(axis=1)
+    all_gram, all_cross = summed(gram, 1), summed(cross, 1)
     scale = np.sqrt(np.einsum("nii->ni", all_gram))
     scale = np.where(scale > 0, scale, 1.0)
     solution = _solve(all_gram, all_cross, scale, centre, penalty)
@@ -269,12 +327,12 @@ def fit_least_squares(
     for g in range(n_groups):
         own = groups == g
         held_out[:, own] = design[:, own] @ left_out[:, g]
-    deviations = (left_out - left_out.mean(axis=1, keepdims=True))[:, :, 1:]
+    deviations = _less_mean(left_out, 1)[:, :, 1:]
     return SurrogateFit(
         solution[:, 1:],
         solution[:, 0],
         deviations,
-        fidelity_of(held_out, outcomes, weights),
+        fidelity_of(held_out.swapaxes(1, 2), outcomes.swapaxes(1, 2), weights),
         _standard_error(all_gram, design, weights, centre, outcomes, solution, penalty),
     )
 
@@ -303,7 +361,7 @@ def _standard_error(
     diagonal = np.einsum("nij,njk,nki->ni", inverse, whole, inverse)[:, 1:]
     error = outcomes - design @ solution
     left = max(n_points + 1 - q, 1)
-    variance = (weights[:, :, None] * error**2).sum(axis=1) + centre * solution[:, 0] ** 2
+    variance = summed(weights[:, :, None] * error**2, 1) + centre * solution[:, 0] ** 2
     found: Array = np.sqrt(np.maximum(diagonal, 0.0)[:, :, None] * variance[:, None] / left)
     return found
 
