@@ -236,10 +236,11 @@ class SuperpixelEditor:
         n, r, _ = v.shape
         rendered = np.empty((n, r, *images.shape[1:]), dtype=images.dtype)
         for i, image in enumerate(images):
-            stays = (v[i] > 0.5)[:, self.segments]
-            rendered[i] = self._replaced(image)
-            kept = stays.reshape(*stays.shape, *(1,) * (image.ndim - 2))
-            np.copyto(rendered[i], image, where=kept)
+            replaced = self._replaced(image)
+            for j, stays in enumerate(v[i] > 0.5):  # one mask at a time: it is as large as an image
+                kept = np.take(stays, self.segments)
+                np.copyto(rendered[i, j], replaced)
+                np.copyto(rendered[i, j], image, where=kept if image.ndim == 2 else kept[..., None])
         return rendered.reshape(n * r, *images.shape[1:])
 
     def _replaced(self, image: NDArray[Any]) -> NDArray[Any]:
