@@ -499,6 +499,12 @@ def test_limes_names_mean_what_they_mean_in_lime(tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "one.html"]
     assert len(one.to_frame()) == 4
     assert len(list(found)) == 30
+    found.save_html(tmp_path / "all.html")
+    page = (tmp_path / "all.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "&lt;d&gt;" in page
+    assert "<d>" not in page
+    assert "<script" not in found._repr_html_() + one._repr_html_()
     with pytest.raises(IndexError):
         found[30]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import html
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from matlever.exceptions import SettingsError
 from matlever.explanation._one_target import OneOfSeveral
+from matlever.explanation._page import body_of, write_page
 from matlever.explanation._words import number, plain
 from matlever.explanation.importance import (
     Importance,
@@ -301,8 +302,18 @@ class Explanations(OneOfSeveral):
             lines.append(f"  held-out R2 of the surrogates: {_median(one.r2)}")
         return "\n".join([*lines, *self.warnings])
 
+    def as_html(self) -> str:
+        """Return a standalone page: overall weights and a heat map of rows and knobs per target."""
+        from matlever.explanation.weights_page import weights_page
+
+        return weights_page(self)
+
+    def save_html(self, path: str | os.PathLike[str]) -> None:
+        """Write `as_html` to a file; it appears whole or not at all."""
+        write_page(path, self.as_html())
+
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(repr(self))}</pre>"
+        return body_of(self.as_html())
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Explanations):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import html
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from matlever.explanation._page import bar_cell, body_of, page, spread_of, write_page
 from matlever.explanation._words import number
 
 if TYPE_CHECKING:
@@ -144,50 +144,47 @@ class LocalExplanation:
         """Return a standalone page: no script, nothing from the network."""
         one = self.explanations
         target = one.targets[0] if one.targets else "prediction"
-        largest = float(np.abs(self.weights).max(initial=0.0)) or 1.0
+        title = f"{target}, row {one.rows[self.position]}"
+        largest = float(np.abs(self.weights).max(initial=0.0))
         rows = []
         for j in self._order():
-            weight, spread = float(self.weights[j]), float(one.spread[self.position, j])
-            side = "left" if weight >= 0 else "right"
-            colour = "#c2571a" if weight >= 0 else "#2563a8"
+            weight = float(self.weights[j])
             value = one.settings[self.position, j]
             shown = "" if one.is_categorical[j] else number(float(value))
             note = " (one side)" if one.one_sided[self.position, j] else ""
+            written = spread_of(weight, float(one.spread[self.position, j]))
             rows.append(
                 f"<tr><th>{html.escape(self._name(j))}</th><td>{shown}</td>"
-                f'<td class="bar"><i style="{side}:50%;width:{50 * abs(weight) / largest:.1f}%;'
-                f'background:{colour}"></i></td>'
-                f"<td>{number(weight)} ± {number(spread)}{note}</td>"
+                f"{bar_cell(weight, largest)}<td>{written}{note}</td>"
                 f"<td>{number(float(one.contribution[self.position, j]))}</td></tr>"
             )
+        sided = (
+            " One side: the knob stands at a limit, so only the other side was asked about."
+            if one.one_sided[self.position].any()
+            else ""
+        )
         warnings = "".join(f"<li>{html.escape(text)}</li>" for text in one.warnings)
-        return (
-            '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
-            '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; '
-            "style-src 'unsafe-inline'\">"
-            f"<title>{html.escape(str(target))}, row {html.escape(str(one.rows[self.position]))}"
-            f"</title><style>{_STYLE}</style></head><body>"
-            f"<h1>{html.escape(str(target))}, row {html.escape(str(one.rows[self.position]))}</h1>"
-            f"<p>Predicted {number(self.predicted_value)}; the straight line says "
-            f"{number(self.local_pred)} here and explains R² {number(self.score)} of what the "
+        return page(
+            title,
+            f"<h1>{html.escape(title)}</h1>"
+            f"<p>Predicted {number(self.predicted_value)}; a straight line says "
+            f"{number(self.local_pred)} here, and explains R² {number(self.score)} of what the "
             f"model does at {html.escape(one.fidelity_at)}.</p>"
-            "<table><thead><tr><th>knob</th><th>stands at</th><th></th>"
+            '<table><thead><tr><th>knob</th><th>stands at</th><th class="middle">lowers | raises</th>'
             "<th>change per standard deviation</th><th>contribution</th></tr></thead>"
-            f"<tbody>{''.join(rows)}</tbody></table><ul>{warnings}</ul></body></html>"
+            f"<tbody>{''.join(rows)}</tbody></table><ul>{warnings}</ul>"
+            f'<p class="soft">{html.escape(one.method)}; the spread is over '
+            f"{html.escape(one.spread_over)}.{sided}</p>",
         )
 
     def save_to_file(self, file_path: str | os.PathLike[str]) -> None:
         """Write `as_html` to a file; it appears whole or not at all."""
-        path = Path(file_path)
-        beside = path.with_name(f".{path.name}.part")
-        beside.write_text(self.as_html(), encoding="utf-8")
-        beside.replace(path)
+        write_page(file_path, self.as_html())
 
     save_html = save_to_file
 
     def _repr_html_(self) -> str:
-        body = self.as_html()
-        return body[body.index("<h1>") : body.index("</body>")]
+        return body_of(self.as_html())
 
     def __repr__(self) -> str:
         one = self.explanations
@@ -199,14 +196,3 @@ class LocalExplanation:
         ]
         lines.append(f"  R2 {number(self.score)} at {one.fidelity_at}")
         return "\n".join(lines)
-
-
-_STYLE = (
-    "body{font:15px/1.45 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem;"
-    "color:#1d2327}h1{font-size:1.3rem}table{border-collapse:collapse;width:100%}"
-    "th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid #ddd;font-weight:400}"
-    "thead th{color:#667}.bar{width:34%;position:relative}"
-    ".bar i{position:absolute;top:.45rem;bottom:.45rem;display:block}"
-    ".bar::after{content:'';position:absolute;left:50%;top:.2rem;bottom:.2rem;"
-    "border-left:1px solid #999}"
-)
