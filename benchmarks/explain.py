@@ -43,8 +43,8 @@ LIMES = ("lime 5,000, discretised (its default)", "lime 5,000, continuous")
 OWN_TARGET = ("lime 5,000, continuous", "lime 5,000, continuous, no penalty")
 OURS, EQUAL = "matlever, default", "matlever, equal error"
 # What the issue asks for: times faster than lime at 5,000 samples, as it is and at equal error.
-# Ways to spend a budget: stacked rotations on two shells, or on one.
-WAYS = ({}, {"radius": "shell"})
+# Ways to spend a budget: our choice, and stacked rotations of the design.
+WAYS = ({}, {"design": "fold-over"})
 ASKED = {"network": (1000, 100), "forest": (200, 4), "friedman": (None, None)}
 
 
@@ -107,6 +107,7 @@ def ours_of(problem, wide, bounded):
         (OURS, "lime", problem.model, wide, {}),
         ("matlever, default, data limits", "", problem.model, bounded, {}),
         ("matlever, estimand kernel", "kernel", problem.model, wide, {"estimand": "kernel"}),
+        ("matlever, 101 calls", "lime", problem.model, wide, {"n_calls": 101}),
     ]
     if problem.module is not None:
         found.insert(1, ("matlever, default, torch module", "lime", problem.module, wide, {}))
@@ -166,13 +167,15 @@ def run(problem, options):
         part = found[name]
         part.judge(np.stack(part.answers), reference if target == "lime" else None)
     for name, target, predictor, editor, settings in own:
-        fixed = explain(predictor, editor, problem, some, **settings).slope_standardised
-        goal = kernel if target == "kernel" else reference
-        turned = answers_of(
-            problem, editor, options.instances, max(options.seeds, 5), rotate=True, **settings
+        goal = kernel if target == "kernel" else reference if target else None
+        is_fixed = "n_calls" not in settings  # one design: nothing random but its rotation
+        answers = answers_of(
+            problem, editor, len(some), max(options.seeds, 5), rotate=is_fixed, **settings
         )
-        found[name].judge(turned, None)
-        found[name].error = ratio(fixed - goal, goal) if target else None
+        found[name].judge(answers, goal)
+        if is_fixed and target:
+            fixed = explain(predictor, editor, problem, some, **settings).slope_standardised
+            found[name].error = ratio(fixed - goal, goal)
     found[EQUAL] = equal_error(problem, wide, reference, found, options)
     return found, is_repeatable(problem, wide), error
 
@@ -247,7 +250,7 @@ def claims_of(problem, found, checks):
 
 
 def _claim(problem, what, value, asked):
-    reached, form = None if asked is None else bool(value >= asked), ",.0f"
+    reached, form = None if asked is None else bool(value >= asked), ",.4g"
     return (
         f"{problem.name}: {what}",
         f"{value:{form}}",
@@ -262,7 +265,7 @@ def main():
     parser.add_argument("--models", nargs="+", choices=list(ASKED), default=list(ASKED))
     parser.add_argument("--json", type=Path, default=None, help="write the figures here")
     options = parser.parse_args()
-    options.instances, options.seeds, options.repeats = (5, 3, 1) if options.quick else (20, 5, 2)
+    options.instances, options.seeds, options.repeats = (4, 3, 1) if options.quick else (20, 5, 2)
     options.batch = 1000
     warnings.simplefilter("ignore", ConvergenceWarning)
     torch.set_num_threads(1)
