@@ -170,7 +170,8 @@ class LocalExplanation:
             f"<p>Predicted {number(self.predicted_value)}; a straight line says "
             f"{number(self.local_pred)} here, and explains R² {number(self.score)} of what the "
             f"model does at {html.escape(one.fidelity_at)}.</p>"
-            '<table><thead><tr><th>knob</th><th>stands at</th><th class="middle">lowers | raises</th>'
+            "<table><thead><tr><th>knob</th><th>stands at</th>"
+            '<th class="middle">lowers | raises</th>'
             "<th>change per standard deviation</th><th>contribution</th></tr></thead>"
             f"<tbody>{''.join(rows)}</tbody></table><ul>{warnings}</ul>"
             f'<p class="soft">{html.escape(one.method)}; the spread is over '

@@ -68,7 +68,8 @@ def _overall(one: Explanations) -> str:
             f"<td>{spread_of(importance.mean_abs, importance.sd)}</td><td>{words}</td></tr>"
         )
     return (
-        '<table><thead><tr><th>knob</th><th>one standard deviation</th><th class="middle">lowers | raises</th>'
+        "<table><thead><tr><th>knob</th><th>one standard deviation</th>"
+        '<th class="middle">lowers | raises</th>'
         "<th>average size ± sd over rows</th><th></th></tr></thead>"
         f"<tbody>{''.join(rows)}</tbody></table>"
     )
