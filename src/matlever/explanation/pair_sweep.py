@@ -108,12 +108,14 @@ def sweep_pair(
     )
     tick = ticker(progress, 0, len(own), f"{a}, {b}")
     found = turner.curves([a, b], combinations(*grid), tick)
-    if not found.exists.any():
-        raise SettingsError(
-            f"{a!r} and {b!r} cannot be set independently: no sample can be turned to any pair of "
-            "their values. Turn one of them with sweep()."
-        )
     shape = (len(grid[0]), len(grid[1]))
+    cells = found.exists.any(axis=0).reshape(shape)
+    is_line = min(shape) > 1 and max(cells.sum(axis=0).max(), cells.sum(axis=1).max()) <= 1
+    if is_line or not cells.any():
+        raise SettingsError(
+            f"{a!r} and {b!r} cannot be set independently: for each value of one there is at most "
+            "one of the other. Turn one of them with sweep()."
+        )
     return PairSweep(
         knobs=(space[a], space[b]),
         values=(grid[0], grid[1]),
