@@ -80,6 +80,18 @@ class Counted:
         return found
 
 
+class InBatches:
+    """A model that predicts a few thousand rows at a time, as much as fits into the cache."""
+
+    def __init__(self, model, rows):
+        self.model = model
+        self.rows = rows
+
+    def predict(self, X):
+        parts = [self.model.predict(X[a : a + self.rows]) for a in range(0, len(X), self.rows)]
+        return np.concatenate(parts)
+
+
 class CountedModule(torch.nn.Module):
     """A torch module that counts the rows it is asked about."""
 

@@ -34,7 +34,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from _explain_models import forest_problem, friedman_problem, network_problem
+from _explain_models import InBatches, forest_problem, friedman_problem, network_problem
 from _explain_ours import answers_of, editors_of, explain, is_repeatable, ratio, smallest_budget
 from _explain_ours import timed as timed_ours
 from _explain_peers import captum_lime, counted_for, lime_package, shap_kernel, shap_permutation
@@ -42,6 +42,8 @@ from _explain_peers import captum_lime, counted_for, lime_package, shap_kernel, 
 LIMES = ("lime 5,000, discretised (its default)", "lime 5,000, continuous")
 OWN_TARGET = ("lime 5,000, continuous", "lime 5,000, continuous, no penalty")
 OURS, EQUAL = "matlever, default", "matlever, equal error"
+# lime asks for 5,000 rows at a time, which stay in the cache; we ask for up to 200,000.
+IN_BATCHES = "matlever, equal error, 5,000 rows per predict"
 # What the issue asks for: times faster than lime at 5,000 samples, as it is and at equal error.
 # Ways to spend a budget: our choice, and stacked rotations of the design.
 WAYS = ({}, {"design": "fold-over"})
@@ -136,7 +138,7 @@ def measure_ours(measured, predictor, editor, problem, n_instances, **settings):
 
 
 def run(problem, options):
-    """Measure all methods on one problem; returns them by name, and the two checks."""
+    """Measure all methods on one problem; returns them by name, and the two checks of bits."""
     some = problem.instances[: options.instances]
     reference, error = problem.reference(some, problem.lime_width)
     kernel, kernel_error = problem.reference(some, problem.kernel_width)
@@ -176,26 +178,33 @@ def run(problem, options):
         if is_fixed and target:
             fixed = explain(predictor, editor, problem, some, **settings).slope_standardised
             found[name].error = ratio(fixed - goal, goal)
-    found[EQUAL] = equal_error(problem, wide, reference, found, options)
-    return found, is_repeatable(problem, wide), error
+    budget = equal_error(problem, wide, reference, found, options)
+    by_default, by_budget = (is_repeatable(problem, wide, **way) for way in ({}, budget))
+    return found, [all(both) for both in zip(by_default, by_budget, strict=True)]
 
 
 def equal_error(problem, wide, reference, found, options):
-    """Measure ours at the smallest budget whose error is that of lime at 5,000 samples or less."""
+    """Measure ours at the smallest budget whose error is that of lime at 5,000 samples or less.
+
+    Returns its settings.
+    """
     to_reach = min(found[name].error for name in OWN_TARGET)
-    seeds = max(3, options.seeds)
-    best = smallest_budget(problem, wide, reference, to_reach, seeds, WAYS)
+    best = smallest_budget(problem, wide, reference, to_reach, 5 if options.quick else 20, WAYS)
     if best is None:
-        return Measured(EQUAL, "lime", note=f"error {to_reach:.4f} not reached")
+        found[EQUAL] = Measured(EQUAL, "lime", note=f"error {to_reach:.4f} not reached")
+        return {}
     settings, answers, _ = best
-    measured = Measured(EQUAL, "lime", note=f"{settings}, to reach error {to_reach:.4f}")
-    measured.judge(answers, reference)
-    n = options.batch if not options.quick else max(50, options.batch // 5)
+    models = {EQUAL: problem.model, IN_BATCHES: InBatches(problem.model, 5000)}
+    for name in models:
+        found[name] = Measured(name, "lime", note=f"{settings}, to reach error {to_reach:.4f}")
+        found[name].judge(answers, reference)
+    n = options.batch // 5 if options.quick else options.batch
     for seed in range(options.seeds):
-        measure_ours(measured, problem.model, wide, problem, n, **settings)
+        for name, model in models.items():
+            measure_ours(found[name], model, wide, problem, n, **settings)
         # lime takes its turn beside ours here too
         measure_peer(found[LIMES[1]], lime_package(5000), problem, seed, 3)
-    return measured
+    return settings
 
 
 def print_table(found):
@@ -222,8 +231,7 @@ def print_table(found):
 def claims_of(problem, found, checks):
     """Return what was claimed, what was measured, and whether it is reached (None: not asked)."""
     asked, asked_equal = ASKED[problem.name]
-    ours, equal = found[OURS], found[EQUAL]
-    at_equal = found[LIMES[1]].median_ms / equal.median_ms if equal.ms else float("nan")
+    ours = found[OURS]
     claims = [
         *(
             _claim(
@@ -231,8 +239,12 @@ def claims_of(problem, found, checks):
             )
             for name in LIMES
         ),
-        _claim(problem, f"times faster than {LIMES[1]}, at equal error", at_equal, asked_equal),
     ]
+    for name in (EQUAL, IN_BATCHES):
+        if name in found:
+            ms = found[name].median_ms if found[name].ms else float("inf")
+            what = f"times faster than {LIMES[1]}, at {name.removeprefix('matlever, ')}"
+            claims.append(_claim(problem, what, found[LIMES[1]].median_ms / ms, asked_equal))
     most = 2 * 4 * -(-problem.m // 4) + 1
     claims.append(
         (f"{problem.name}: calls by default", f"{ours.rows:.0f}", f"<= {most}", ours.rows <= most)
@@ -281,7 +293,7 @@ def main():
     with threadpool_limits(1):
         for name in options.models:
             problem = makers[name]()
-            found, checks, _ = run(problem, options)
+            found, checks = run(problem, options)
             print_table(found)
             claims += claims_of(problem, found, checks)
             figures += [
