@@ -164,7 +164,7 @@ def test_an_array_holds_levels_as_indices_and_no_words():
     rows = np.array([[1.0, 2.0], [3.0, 0.0]])
     np.testing.assert_array_equal(editor.values(rows), rows)
     np.testing.assert_array_equal(editor.render(rows, editor.values(rows)[:, None]), rows)
-    with pytest.raises(DataError, match="row 1, column 'b': .*3.0.* is not one of the levels"):
+    with pytest.raises(DataError, match=r"row 1, column 'b': .*3.0.* is not one of the levels"):
         editor.values([[1.0, 2.0], [3.0, 3.0]])
     with pytest.raises(DataError, match="rows with words go into a DataFrame"):
         editor.values([["1", "x"]])

@@ -12,6 +12,7 @@ from .protocols import DifferentiablePredictor as DifferentiablePredictor
 from .protocols import Editor as Editor
 from .protocols import Predictor as Predictor
 from .region import DataRegion as DataRegion
+from .relation import LinearRelation as LinearRelation
 from .space import ActiveLimit as ActiveLimit
 from .space import KnobSpace as KnobSpace
 from .table_editor import TableEditor as TableEditor

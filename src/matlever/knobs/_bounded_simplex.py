@@ -35,6 +35,7 @@ def project_continuous(v: Array, lower: Array, upper: Array, total: Array) -> Ar
        (2003) 553-574.
     """
     n, p = v.shape
+    v = np.ascontiguousarray(v)
     lower, upper = np.broadcast_to(lower, v.shape), np.broadcast_to(upper, v.shape)
     corners = np.concatenate([v - upper, v - lower], axis=1)
     order = np.argsort(corners, axis=1, kind="stable")

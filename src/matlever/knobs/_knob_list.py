@@ -1,4 +1,4 @@
-"""Knobs in order, with the mixtures some of them are parts of: names, units, limits."""
+"""Knobs in order, with their mixtures and linear relations: names, units, limits."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from matlever.exceptions import DataError, SettingsError
 from matlever.knobs.knob import Knob, Mixture
+from matlever.knobs.relation import LinearRelation
 
 __all__ = ["KnobList"]
 
@@ -25,6 +26,8 @@ class KnobList:
         The knobs; their names must differ.
     mixtures : sequence of Mixture, default=()
         Groups of knobs with a fixed sum; no knob may be in two of them.
+    relations : sequence of LinearRelation, default=()
+        Limits of weighted sums.
 
     Raises
     ------
@@ -32,9 +35,15 @@ class KnobList:
         If names repeat or are unknown.
     """
 
-    def __init__(self, knobs: Iterable[Knob], mixtures: Iterable[Mixture] = ()) -> None:
+    def __init__(
+        self,
+        knobs: Iterable[Knob],
+        mixtures: Iterable[Mixture] = (),
+        relations: Iterable[LinearRelation] = (),
+    ) -> None:
         self.knobs: tuple[Knob, ...] = tuple(knobs)
         self.mixtures: tuple[Mixture, ...] = tuple(mixtures)
+        self.relations: tuple[LinearRelation, ...] = tuple(relations)
         names = [knob.name for knob in self.knobs]
         repeated = sorted({name for name in names if names.count(name) > 1})
         if not names or repeated:
@@ -103,10 +112,11 @@ class KnobList:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, type(self)):
             return NotImplemented
-        return (self.knobs, self.mixtures) == (other.knobs, other.mixtures)
+        mine, theirs = ((one.knobs, one.mixtures, one.relations) for one in (self, other))
+        return mine == theirs
 
     def __hash__(self) -> int:
-        return hash((self.knobs, self.mixtures))
+        return hash((self.knobs, self.mixtures, self.relations))
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} of {self.n_knobs} knobs"]
@@ -121,6 +131,7 @@ class KnobList:
         for mixture in self.mixtures:
             few = f", at most {mixture.max_parts} parts" if mixture.max_parts else ""
             lines.append(f"  {' + '.join(mixture.names)} = {mixture.total:g}{few}")
+        lines += [f"  {relation}" for relation in self.relations]
         return "\n".join(lines)
 
     def positions(self, names: Iterable[str]) -> NDArray[np.intp]:
@@ -163,11 +174,12 @@ class KnobList:
         return {
             "knobs": [knob.to_dict() for knob in self.knobs],
             "mixtures": [mixture.to_dict() for mixture in self.mixtures],
+            "relations": [relation.to_dict() for relation in self.relations],
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Rebuild a space from `to_dict`.
+        """Rebuild a space from `to_dict`; without the entry "relations" it has none.
 
         Raises
         ------
@@ -177,11 +189,12 @@ class KnobList:
         try:
             knobs = [Knob.from_dict(knob) for knob in values["knobs"]]
             mixtures = [Mixture.from_dict(mixture) for mixture in values["mixtures"]]
-        except (KeyError, TypeError) as error:
+            relations = [LinearRelation.from_dict(one) for one in values.get("relations", ())]
+        except (KeyError, TypeError, AttributeError) as error:
             raise SettingsError(
                 f"This is not the description of a space of knobs: {error}."
             ) from error
-        return cls(knobs, mixtures)
+        return cls(knobs, mixtures, relations)
 
     def _settings(self, values: ArrayLike) -> Array:
         v = np.asarray(values, dtype=float)

@@ -88,7 +88,7 @@ class MixtureRows:
         """Nearest rows (n, p) with the held parts as they are, and which rows have one (n,)."""
         out = v.copy()
         free = ~held
-        room = self.total - v[:, held].sum(axis=1)
+        room = self.total - np.ascontiguousarray(v[:, held]).sum(axis=1)
         used = (v[:, held] > self._zero).sum(axis=1)
         reached: Flags = np.all(v[:, held] >= -self._zero, axis=1)
         done = self._exact(v, held) & reached

@@ -38,7 +38,8 @@ def steps_used(directions: Array, below: Array, above: Array) -> Array:
     return used
 
 
-def in_plane(directions: Array, rtol: float = 1e-9) -> Flags:
-    """Whether the last axis sums to zero (within `rtol` of its size)."""
-    flat: Flags = np.abs(directions.sum(axis=-1)) <= rtol * np.abs(directions).sum(axis=-1)
+def in_plane(directions: Array, total: float) -> Flags:
+    """Whether the last axis sums to zero but for rounding, of parts that add up to `total`."""
+    most = np.maximum(1e-9 * np.abs(directions).sum(axis=-1), 1e-12 * total)
+    flat: Flags = np.abs(directions.sum(axis=-1)) <= most
     return flat

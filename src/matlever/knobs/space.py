@@ -1,50 +1,34 @@
-"""The set of settings that exist: knobs with their limits, and mixtures with their sums."""
+"""The set of settings that exist: knobs with their limits, mixtures, and linear relations."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple
+from dataclasses import replace
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matlever.exceptions import DataError
-from matlever.knobs._box import Box
-from matlever.knobs._knob_list import KnobList
-from matlever.knobs._mixture_rows import MixtureRows
+from matlever.exceptions import DataError, SettingsError
+from matlever.knobs._limits import ActiveLimit, KnobLimits
 from matlever.knobs._room import in_plane, steps_used
 from matlever.knobs.knob import Knob, Mixture
+from matlever.knobs.relation import LinearRelation
 
 __all__ = ["ActiveLimit", "KnobSpace"]
 
 Array = NDArray[np.float64]
 
 
-class ActiveLimit(NamedTuple):
-    """A limit a setting stands at.
-
-    Attributes
-    ----------
-    knob : str
-        Name of the knob.
-    side : {"lower", "upper"}
-        Which of its limits.
-    value : float
-        The limit, in the knob's unit.
-    """
-
-    knob: str
-    side: Literal["lower", "upper"]
-    value: float
-
-
-class KnobSpace(KnobList):
+class KnobSpace(KnobLimits):
     """An ordered set of k knobs, and everything that says which settings exist.
 
     Settings are float arrays whose last axis has length k, in the order and the units of the knobs
     (categorical: index of the level). A setting is *feasible* when each knob has an allowed value,
-    the parts of each mixture have the mixture's sum, and no more of them than allowed are above
-    zero. Fixed knobs stay where they are: they are neither moved nor held against their limits.
+    the parts of each mixture have the mixture's sum, no more of them than allowed are above zero,
+    and every linear relation holds. Fixed knobs stay where they are: they are neither moved nor
+    held against their own limits, but they count in sums and relations.
 
     Parameters
     ----------
@@ -53,6 +37,8 @@ class KnobSpace(KnobList):
     mixtures : sequence of Mixture, default=()
         Groups of continuous or grid knobs with a fixed sum; no knob may be in two of them. Grid
         knobs of one mixture must share one step.
+    relations : sequence of LinearRelation, default=()
+        Limits of weighted sums of knobs that are not categorical.
 
     Raises
     ------
@@ -66,28 +52,34 @@ class KnobSpace(KnobList):
     >>> space = KnobSpace([iron, nickel, anneal], [Mixture(("Fe", "Ni"))])
     >>> space.project([0.8, 0.6, 1200.0])
     array([6.e-01, 4.e-01, 9.e+02])
+    >>> budget = LinearRelation({"Ni": 200, "anneal": 0.1}, upper=100)
+    >>> space = KnobSpace(space.knobs, space.mixtures, [budget])
+    >>> space.is_feasible([[0.8, 0.2, 600.0], [0.5, 0.5, 600.0]])
+    array([ True, False])
     """
 
-    def __init__(self, knobs: Iterable[Knob], mixtures: Iterable[Mixture] = ()) -> None:
-        super().__init__(knobs, mixtures)
-        self._rows = [
-            MixtureRows(mixture, [self.knobs[self._position[name]] for name in mixture.names])
-            for mixture in self.mixtures
-        ]
-        self._columns = [self.positions(mixture.names) for mixture in self.mixtures]
+    def __init__(
+        self,
+        knobs: Iterable[Knob],
+        mixtures: Iterable[Mixture] = (),
+        relations: Iterable[LinearRelation] = (),
+    ) -> None:
+        super().__init__(knobs, mixtures, relations)
         self._alone = [j for j, name in enumerate(self.names) if self.mixture_of(name) is None]
-        self._box = Box(self.knobs)
-        widths = self._upper - self._lower
-        # What a tolerance of 1 means for each knob, in its unit: the distance between its limits.
-        self._slack = np.where(widths > 0, widths, np.maximum(1.0, np.abs(self._lower)))
-        for mixture, columns in zip(self.mixtures, self._columns, strict=True):
-            self._slack[columns] = mixture.total
         cost = np.array([knob.cost for knob in self.knobs])
         self._cost = np.where(self._fixed, 0.0, cost / np.where(self._words, 1, self._widths))
         self._rigid = np.flatnonzero(self._fixed | self._words)
-        self._is_box = self._box.is_continuous and not self.mixtures
+        self._coupled = None
+        if self.relations:
+            # Imported here: most spaces have no relation and need no solver.
+            from matlever.knobs._coupled import Coupled
 
-    # -- feasibility ------------------------------------------------------------------------------
+            self._coupled = Coupled(
+                self.knobs, self.mixtures, self._related, self._box, self._scales
+            )
+            self._coupled.check(self._fixed)
+
+    # -- nearest settings -------------------------------------------------------------------------
 
     def project(
         self,
@@ -98,15 +90,18 @@ class KnobSpace(KnobList):
     ) -> Array:
         """Nearest feasible settings, in Euclidean distance; feasible settings do not change.
 
+        Where linear relations tie knobs of different units together, each counts in units of the
+        distance between its limits, and the parts of a mixture in units of its total.
+
         Parameters
         ----------
         values : array_like of shape (..., k)
             Settings, finite.
         hold : sequence of str, default=()
-            Knobs that stay where they are, like fixed ones; the other parts of their mixture make
-            room.
+            Knobs that stay where they are, like fixed ones; the other parts of their mixture and
+            the other knobs of their relations make room.
         unreachable : {"raise", "nan"}, default="raise"
-            What to do with settings whose held parts leave no feasible setting.
+            What to do with settings whose held knobs leave no feasible setting.
 
         Returns
         -------
@@ -115,19 +110,47 @@ class KnobSpace(KnobList):
         Raises
         ------
         DataError
-            If a value is not finite, or held parts leave no feasible setting.
+            If a value is not finite, or held knobs leave no feasible setting.
+
+        Notes
+        -----
+        Exact for each knob and mixture on its own, and where relations tie continuous knobs. Where
+        they tie knobs with steps, or mixtures with few parts, these are settled first and the
+        result is near, not always nearest.
         """
         v = self._settings(values)
         if not np.isfinite(v).all():
             raise DataError("A setting is not a finite number; fill or drop missing values first.")
-        flat = v.reshape(-1, self.n_knobs).copy()
+        flat = v.reshape(-1, self.n_knobs)
         held = self._fixed.copy()
         held[self.positions(hold)] = True
+        found = self._apart(flat, held, unreachable)
+        if self._coupled is not None:
+            apart = found
+            found = self._coupled.project(
+                flat, apart, held, lambda some: self._apart(some, held, "nan")
+            )
+            lost = np.isnan(found).any(axis=1) & ~np.isnan(apart).any(axis=1)
+            if lost.any() and unreachable == "raise":
+                stay = [name for name, stays in zip(self.names, held, strict=True) if stays]
+                raise DataError(
+                    f"{'; '.join(map(str, self.relations))}: no setting keeps this within the "
+                    f"limits when {stay} stay where they are (in {int(lost.sum())} settings, first "
+                    f"{np.array2string(flat[lost][0], precision=6)})."
+                )
+        return found.reshape(v.shape)
+
+    def _apart(
+        self, values: Array, held: NDArray[np.bool_], unreachable: Literal["raise", "nan"]
+    ) -> Array:
+        """Nearest settings (n, k) of each mixture and each other knob on its own."""
+        flat = values.copy()
         for j in self._alone:
             if not held[j]:
                 flat[:, j] = self.knobs[j].nearest(flat[:, j])
         for mixture, rows, columns in zip(self.mixtures, self._rows, self._columns, strict=True):
-            parts, reached = rows.project(flat[:, columns], held[columns])
+            # In order: the last bits of a sum must not depend on how many rows there are.
+            parts, reached = rows.project(np.ascontiguousarray(flat[:, columns]), held[columns])
             if not reached.all():
                 if unreachable == "raise":
                     found = np.array2string(flat[~reached][0, columns], precision=6)
@@ -139,116 +162,7 @@ class KnobSpace(KnobList):
                 flat[~reached] = np.nan
                 parts[~reached] = np.nan
             flat[:, columns] = parts
-        return flat.reshape(v.shape)
-
-    def is_feasible(self, values: ArrayLike, tol: float = 1e-6) -> NDArray[np.bool_]:
-        """Whether each setting is feasible, of shape (...).
-
-        Parameters
-        ----------
-        values : array_like of shape (..., k)
-            Settings.
-        tol : float, default=1e-6
-            Tolerance as a share of the distance between the limits, or of a mixture's total.
-        """
-        v = self._settings(values)
-        good = self._box.inside(v, tol * self._slack)
-        for rows, columns in zip(self._rows, self._columns, strict=True):
-            good &= rows.fits(v[..., columns], tol)
-        return good
-
-    def admit(self, values: ArrayLike, tol: float = 1e-6) -> Array:
-        """Return feasible settings as they may be shown to a predictor: exact at every limit.
-
-        What lies beyond a limit, or off a step, by no more than rounding (`tol`) is put on it, so
-        that limits hold to the last bit; all else is refused.
-
-        Parameters
-        ----------
-        values : array_like of shape (..., k)
-            Settings.
-        tol : float, default=1e-6
-            As in `is_feasible`.
-
-        Returns
-        -------
-        values : ndarray of shape (..., k)
-            The array that was given, not a copy, where nothing changes.
-
-        Raises
-        ------
-        DataError
-            If a setting is not feasible; the message says what is wrong with the first.
-        """
-        v = self._settings(values)
-        if self._is_box and self._box.holds(v):
-            return v
-        feasible = self.is_feasible(v, tol)
-        if not feasible.all():
-            first = v[~feasible][:1]
-            raise DataError(
-                f"{int((~feasible).sum())} settings are not feasible and were not rendered; the "
-                "first: " + "; ".join(self.violations(first, tol)[0])
-            )
-        return self._box.snap(v)
-
-    def violations(self, values: ArrayLike, tol: float = 1e-6) -> list[tuple[str, ...]]:
-        """Say for each of n settings (n, k) what is not feasible about it; () where all is well."""
-        found: list[tuple[str, ...]] = []
-        for row in self._settings(values).reshape(-1, self.n_knobs):
-            lines = [
-                f"{knob.name} = {row[j]:.6g} is not allowed: "
-                + (
-                    f"outside {knob.low:.6g} to {knob.show(knob.high)}"
-                    if knob.kind == "continuous"
-                    else f"nearest is {knob.show(float(knob.nearest(row[j])))}"
-                )
-                for j, knob in enumerate(self.knobs)
-                if np.isfinite(row[j]) and not self._knob_fits(j, row[j : j + 1], tol)[0]
-            ]
-            lines += [f"{self.names[j]} is missing" for j in np.flatnonzero(~np.isfinite(row))]
-            for mixture, rows, columns in zip(
-                self.mixtures, self._rows, self._columns, strict=True
-            ):
-                parts = row[columns]
-                if abs(parts.sum() - mixture.total) > tol * mixture.total:
-                    lines.append(
-                        f"{' + '.join(mixture.names)} = {parts.sum():.6g}, not {mixture.total:g}"
-                    )
-                lines += [
-                    f"{name} = {part:.6g} is below 0"
-                    for name, part, knob in zip(mixture.names, parts, rows.knobs, strict=True)
-                    if knob.fixed and part < -tol * mixture.total
-                ]
-                if not rows.few_enough(parts, tol):
-                    lines.append(
-                        f"more than {mixture.max_parts} parts of {' + '.join(mixture.names)}"
-                    )
-            found.append(tuple(lines))
-        return found
-
-    def _knob_fits(self, j: int, values: Array, tol: float) -> NDArray[np.bool_]:
-        knob = self.knobs[j]
-        if knob.fixed:
-            return np.asarray(np.isfinite(values))
-        slack = tol * self._slack[j]
-        fits: NDArray[np.bool_] = np.asarray(np.abs(values - knob.nearest(values)) <= slack)
-        return fits
-
-    def active_limits(self, values: ArrayLike, tol: float = 1e-6) -> list[tuple[ActiveLimit, ...]]:
-        """Limits at which each of n settings (n, k) stands; levels and fixed knobs have none."""
-        active = []
-        for row in self._settings(values).reshape(-1, self.n_knobs):
-            limits = []
-            for value, knob in zip(row, self.knobs, strict=True):
-                if knob.fixed or knob.kind == "categorical":
-                    continue
-                if value <= knob.low + tol * knob.width:
-                    limits.append(ActiveLimit(knob.name, "lower", knob.low))
-                if value >= knob.high - tol * knob.width:
-                    limits.append(ActiveLimit(knob.name, "upper", knob.high))
-            active.append(tuple(limits))
-        return active
+        return flat
 
     # -- changes ----------------------------------------------------------------------------------
 
@@ -270,8 +184,8 @@ class KnobSpace(KnobList):
         change = np.abs(self._settings(end) - self._settings(start))
         if self._words.any():
             change[..., self._words] = change[..., self._words] > 0.5
-        # Not a matrix product: its last bits would depend on the other rows.
-        cost: Array = np.asarray((change * self._cost).sum(axis=-1))
+        # Not a matrix product, and in order: the last bits must not depend on the other rows.
+        cost: Array = np.asarray(np.ascontiguousarray(change * self._cost).sum(axis=-1))
         return cost
 
     def room(self, values: ArrayLike, directions: ArrayLike) -> Array:
@@ -292,7 +206,7 @@ class KnobSpace(KnobList):
         room : ndarray of shape (n, r)
             Largest t in [0, 1] so that ``values + s * direction`` is within all limits for every
             s from 0 to t; below 1e-9 it is 0. It is 0 as well where a direction changes the sum of
-            a mixture, or brings in more parts than its `max_parts`.
+            a mixture or of an equation, or brings in more parts than a mixture's `max_parts`.
 
         Raises
         ------
@@ -319,10 +233,14 @@ class KnobSpace(KnobList):
             np.maximum(v - self._box.lower, closest),
             np.maximum(self._box.upper - v, closest),
         )
-        free = 1.0 / np.maximum(used, 1.0)
+        keeps = np.ones((1, 1), dtype=bool)
+        if self.relations:
+            changes, below, above, keeps = self._related.free_ways(v, d)
+            used = np.maximum(used, steps_used(changes, below, above))
+        free = np.where(keeps, 1.0 / np.maximum(used, 1.0), 0.0)
         for rows, columns in zip(self._rows, self._columns, strict=True):
             parts, ways = v[:, None, columns], d[..., columns]
-            free = np.where(in_plane(ways) & rows.stays_few(parts, ways), free, 0.0)
+            free = np.where(in_plane(ways, rows.total) & rows.stays_few(parts, ways), free, 0.0)
         return np.where(free < 1e-9, 0.0, free)
 
     # -- settings ---------------------------------------------------------------------------------
@@ -346,8 +264,40 @@ class KnobSpace(KnobList):
         Notes
         -----
         With `Mixture.max_parts` the parts above zero are drawn first, each choice equally likely.
+
+        With relations, draws without them are kept where the relations hold: uniform in the same
+        sense. When 64 rounds of that leave some missing (relations that leave little, and always
+        with an equation between continuous knobs), these start from the nearest feasible settings
+        of further draws and walk (hit-and-run) over the continuous knobs: uniform in these, while
+        knobs with steps that are tied to a relation, and the choice of parts, stay as started.
         """
         rng = np.random.default_rng(random_state)
+        if self._coupled is not None:
+            return self._all_free._draw_tied(n, rng)
+        return self._draw_apart(n, rng)
+
+    def _draw_tied(self, n: int, rng: np.random.Generator) -> Array:
+        assert self._coupled is not None
+        none = np.zeros(self.n_knobs, dtype=bool)
+        return self._coupled.draw(
+            n,
+            rng,
+            lambda count: self._draw_apart(count, rng),
+            lambda some: self._apart(some, none, "nan"),
+        )
+
+    @cached_property
+    def _all_free(self) -> KnobSpace:
+        """The same space with its fixed knobs free between their limits."""
+        if not self._fixed.any():
+            return self
+        knobs = [replace(knob, fixed=False) for knob in self.knobs]
+        try:
+            return KnobSpace(knobs, self.mixtures, self.relations)
+        except SettingsError as error:
+            raise SettingsError(f"With the fixed knobs between their limits: {error}") from error
+
+    def _draw_apart(self, n: int, rng: np.random.Generator) -> Array:
         values = np.empty((n, self.n_knobs))
         for j in self._alone:
             allowed = self.knobs[j].allowed
@@ -362,7 +312,14 @@ class KnobSpace(KnobList):
 
     def reachable_range(self, name: str) -> tuple[float, float]:
         """Lowest and highest feasible value of a knob when all others are free to make room."""
+        j = int(self.positions([name])[0])
+        if self._coupled is not None and j in self._coupled.columns:
+            space = self._all_free
+            ends = space.project(space._coupled.ends(j))[:, j]  # type: ignore[union-attr]
+            return float(ends[0]), float(ends[1])
         for mixture, rows in zip(self.mixtures, self._rows, strict=True):
             if name in mixture.names:
                 return rows.range_of(mixture.names.index(name))
-        return self[name].low, self[name].high
+        knob = self[name]
+        allowed = knob.allowed
+        return (knob.low, knob.high) if allowed is None else (float(allowed[0]), float(allowed[-1]))
