@@ -14,7 +14,7 @@ from sklearn.inspection import partial_dependence
 
 from matlever.exceptions import DataError, SettingsError
 from matlever.explanation import friedman_h, strongest_pairs, sweep, sweep_pair
-from matlever.knobs import Knob, KnobSpace, Mixture, TableEditor
+from matlever.knobs import Knob, KnobSpace, LinearRelation, Mixture, TableEditor
 
 RNG = np.random.default_rng(5)
 RUNS = pd.DataFrame(
@@ -276,6 +276,41 @@ def test_the_two_parts_of_a_binary_mixture_are_one_knob():
         sweep_pair(lambda X: X[:, 0], TableEditor(space), rows, ("a", "b"))
     with pytest.raises(SettingsError, match="no two knobs"):
         strongest_pairs(lambda X: X[:, 0], TableEditor(space), rows)
+
+
+def test_knobs_tied_by_a_relation_stop_at_its_limit():
+    space = KnobSpace(
+        [Knob(name, lower=0, upper=1) for name in "abc"],
+        relations=[LinearRelation({"a": 1, "b": 1}, upper=1.2)],
+    )
+    rows = space.sample(10, 0)
+    seen = []
+
+    def law(X):
+        seen.append(X)
+        return X[:, 0] * X[:, 2] + X[:, 1]
+
+    found = sweep_pair(law, TableEditor(space), rows, ("a", "b"), 6)
+    a, b = np.meshgrid(*tuple(found.values), indexing="ij")
+    np.testing.assert_array_equal(np.isfinite(found.mean), a + b <= 1.2 + 1e-9)
+    expected = a * rows[:, 2].mean() + b
+    np.testing.assert_allclose(found.mean, np.where(a + b <= 1.2 + 1e-9, expected, np.nan))
+    # With a held, b makes room: every pair of a and c can be set.
+    other = sweep_pair(law, TableEditor(space), rows, ("a", "c"), 6)
+    a, c = np.meshgrid(*tuple(other.values), indexing="ij")
+    room = np.minimum(rows[:, 1], 1.2 - a[..., None]).mean(axis=2)
+    np.testing.assert_allclose(other.mean, a * c + room, rtol=1e-9)
+    for X in seen:
+        assert space.is_feasible(X, tol=1e-9).all()
+
+
+def test_knobs_tied_by_an_equation_are_one_knob():
+    space = KnobSpace(
+        [Knob(name, lower=0, upper=1) for name in "ab"],
+        relations=[LinearRelation({"a": 1, "b": -1}, lower=0, upper=0)],
+    )
+    with pytest.raises(SettingsError, match="cannot be set independently"):
+        sweep_pair(lambda X: X[:, 0], TableEditor(space), space.sample(5, 0), ("a", "b"), 6)
 
 
 def test_no_sample_and_wrong_numbers_are_refused():
