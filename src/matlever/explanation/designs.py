@@ -230,8 +230,8 @@ def apportion(weights: Array, n: int) -> NDArray[np.intp]:
 
     Examples
     --------
-    >>> apportion(np.array([1 / 6, 1 / 3, 1 / 2]), 7).tolist()
-    [1, 3, 3]
+    >>> apportion(np.array([0.2, 0.3, 0.5]), 7).tolist()
+    [2, 2, 3]
     """
     counts = np.ceil((n - 0.5 * len(weights)) * weights).astype(np.intp)
     while counts.sum() > n:

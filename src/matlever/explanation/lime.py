@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from matlever.exceptions import DataError, SettingsError
+from matlever.explanation.balanced import fit_balanced
 from matlever.explanation.designs import Design
 from matlever.explanation.explanations import Explanations
 from matlever.explanation.neighbourhood import KnobScale, reference_settings
@@ -26,7 +27,6 @@ from matlever.explanation.surrogate import (
     Fidelity,
     SurrogateFit,
     fidelity_of,
-    fit_balanced,
     fit_least_squares,
     summed,
 )
@@ -70,7 +70,7 @@ def explain(
     random_state: int | np.random.Generator | None = 0,
     targets: Sequence[str] | None = None,
     target_units: Sequence[str | None] | None = None,
-    batch_rows: int = 200_000,
+    batch_rows: int = 16_384,
 ) -> Explanations:
     r"""Local weights of the knobs at each sample.
 
@@ -142,8 +142,9 @@ def explain(
     target_units : sequence of (str or None) or None, default=None
         Their units; with them the sentence gives each number its unit, and leaves the unit out of
         the label.
-    batch_rows : int, default=200_000
-        At most so many rendered samples at a time.
+    batch_rows : int, default=16_384
+        At most so many rendered samples in one call of the model: few enough for its caches, many
+        enough for what a call costs.
 
     Returns
     -------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import numpy as np
@@ -82,6 +82,8 @@ class Plan:
     n_copies : int
         Rotations of the design; its points stand one copy after another.
     warnings : tuple of str
+    cache : dict
+        What is computed once for all batches.
     """
 
     sampler: str
@@ -99,6 +101,7 @@ class Plan:
     groups_are: str
     n_copies: int = 1
     warnings: tuple[str, ...] = ()
+    cache: dict[str, object] = field(default_factory=dict, compare=False)
 
     @property
     def n_points(self) -> int:

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from matlever.explanation.plan import Plan
-
-__all__ = ["Fidelity", "SurrogateFit", "fidelity_of", "fit_balanced", "fit_least_squares", "summed"]
+__all__ = ["Fidelity", "SurrogateFit", "fidelity_of", "fit_least_squares", "less_mean", "summed"]
 
 Array = NDArray[np.float64]
 
@@ -106,172 +104,11 @@ def fidelity_of(predicted: Array, actual: Array, weights: Array) -> Fidelity:
     return Fidelity(r2, correlation, error)
 
 
-# -- designs whose points stay balanced -----------------------------------------------------------
-
-
-def fit_balanced(plan: Plan, offset: Array, extent: Array, y: Array) -> SurrogateFit:
-    r"""Slopes from balanced designs, without solving anything.
-
-    With :math:`\sum w P = 0` and :math:`\sum w P P^T` diagonal in each copy c of the design, whose
-    points have the features :math:`o_c + e_c P`, least squares within the copies gives the slope
-    :math:`\sum_c e_c \sum w P f / \sum_c e_c^2 \sum w P^2` of each feature; the sample itself
-    decides about the intercept only.
-
-    Parameters
-    ----------
-    plan : Plan
-        Its N points P, weights and groups.
-    offset, extent : ndarray of shape (n, C, p)
-        Of the C copies of the design.
-    y : ndarray of shape (n, N + 1, t)
-        Predictions: the sample itself first.
-    """
-    # Less the sample's own prediction, which every surrogate is measured from; (n, t, N).
-    f = np.ascontiguousarray((y - y[:, :1]).swapaxes(1, 2))[:, :, 1:]
-    if extent.shape[1] == 1:
-        return _fit_one_copy(plan, offset[:, 0], extent[:, 0], f)
-    return _fit_copies(plan, offset, extent, f)
-
-
-def _fit_one_copy(plan: Plan, offset: Array, extent: Array, f: Array) -> SurrogateFit:
-    """Fit one design; its halves (or single points) are left out in turn."""
-    p, w = plan.points, plan.weights
-    total = w.sum() + plan.centre
-    at = (-offset / extent)[:, None]  # the sample, in the design's own coordinates; (n, 1, p)
-    shifted = np.any(offset != 0, axis=1)
-    b = f @ _slope_map(plan)  # (n, t, p)
-    local = ((f * w).sum(axis=2) + w.sum() * (b * at).sum(axis=2)) / total
-    n_groups = int(plan.groups.max()) + 1
-    held_out = np.empty_like(f)
-    without = np.empty((*f.shape[:2], n_groups, p.shape[1]))
-    for g in range(n_groups):
-        own = plan.groups == g
-        inside, slopes = _left_out_maps(p[~own], w[~own], plan.centre, plan.cubic)
-        rest = np.take(f, np.flatnonzero(~own), axis=2)
-        solution = rest @ inside
-        if shifted.any():
-            # The sample is not in the middle of its pairs, so that their mean stands in for it.
-            level = f[shifted].mean(axis=2, keepdims=True)
-            solution[shifted, :, :1] = level
-            solution[shifted, :, 1:] = (rest[shifted] - level) @ slopes
-        slope = np.ascontiguousarray(solution[:, :, 1:])
-        without[:, :, g] = slope
-        held_out[:, :, own] = solution[:, :, :1] + slope @ p[own].T
-    if plan.halves:
-        held_out = f - _errors_of_the_whole(f - held_out, p.shape[1])
-    deviations = _less_mean(without, 2) / extent[:, None, None]
-    return SurrogateFit(
-        (b / extent[:, None]).swapaxes(1, 2),
-        local,
-        deviations.transpose(0, 2, 3, 1),
-        fidelity_of(held_out, f, w),
-    )
-
-
-def _less_mean(values: Array, axis: int) -> Array:
+def less_mean(values: Array, axis: int) -> Array:
+    """Return values less their mean along an axis."""
     mean = summed(values, axis) / values.shape[axis]
     found: Array = values - np.expand_dims(mean, axis)
     return found
-
-
-def _errors_of_the_whole(error: Array, m: int) -> Array:
-    """Turn the errors (n, t, 2r) of two mirrored halves into those of their whole.
-
-    A half takes curvature for slope and the whole cancels it: what mirror images miss alike is half
-    as large for the whole. What they miss with opposite signs has r - m degrees of freedom left of
-    r, and is raised to what a new pair would show.
-    """
-    pairs = error.reshape(*error.shape[:2], -1, 2)
-    r = pairs.shape[2]
-    alike = pairs.mean(axis=3, keepdims=True)
-    opposite = pairs - alike
-    raised = np.sqrt(r / (r - m)) if r > m else 1.0
-    found: Array = (alike / 2 + raised * opposite).reshape(error.shape)
-    return found
-
-
-def _slope_map(plan: Plan) -> Array:
-    """Return the map (N, p) from predictions to slopes."""
-    p, w = plan.points, plan.weights
-    if not plan.cubic:
-        found: Array = w[:, None] * p / (w[:, None] * p * p).sum(axis=0)
-        # Points of low discrepancy are balanced only nearly: solve.
-        return found if not plan.is_clipped else _solved(p, w, p)
-    return _solved(np.concatenate([p, _cubic(p)], axis=1), w, p)
-
-
-def _solved(columns: Array, w: Array, p: Array) -> Array:
-    """Return the map (N, p) from predictions to the first coefficients of a weighted fit."""
-    weighted = columns * w[:, None]
-    solution = np.linalg.pinv(columns.T @ weighted, hermitian=True) @ weighted.T
-    return np.ascontiguousarray(solution[: p.shape[1]].T)
-
-
-def _cubic(p: Array) -> Array:
-    """Hermite's cubic of each coordinate, of mean square one under a standard normal."""
-    found: Array = (p**3 - 3 * p) / np.sqrt(6)
-    return found
-
-
-def _left_out_maps(p: Array, w: Array, centre: float, cubic: bool) -> tuple[Array, Array]:
-    """Return maps (N, 1 + p) from predictions to coefficients, and (N, p) to slopes alone.
-
-    The first is with the sample, which is at the origin and whose prediction is zero; the second
-    is for predictions from which the level has been taken away.
-    """
-    m = p.shape[1]
-    columns = np.concatenate([p, _cubic(p)], axis=1) if cubic else p
-    h = np.concatenate([np.ones((len(p), 1)), columns], axis=1)
-    weighted = h * w[:, None]
-    gram = h.T @ weighted
-    gram[0, 0] += centre
-    inside = np.linalg.pinv(gram, hermitian=True)[: m + 1] @ weighted.T
-    slopes = np.linalg.pinv(gram[1:, 1:], hermitian=True)[:m] @ weighted[:, 1:].T
-    return np.ascontiguousarray(inside.T), np.ascontiguousarray(slopes.T)
-
-
-def _fit_copies(plan: Plan, offset: Array, extent: Array, f: Array) -> SurrogateFit:
-    """Fit rotated copies of a design; groups of copies are left out in turn."""
-    n, n_copies, m = extent.shape
-    t = f.shape[1]
-    p = plan.points.reshape(n_copies, -1, m)
-    w = plan.weights.reshape(n_copies, -1)
-    f = f.reshape(n, t, n_copies, -1)
-    group = plan.groups.reshape(n_copies, -1)[:, 0]
-    n_groups = int(group.max()) + 1
-    own = np.eye(n_groups)[group].T  # (G, C)
-    # Sums over the points of each copy, then over the copies of each group.
-    wp = w[:, :, None] * p
-    cross = np.stack([f[:, :, c] @ wp[c] for c in range(n_copies)], axis=2)  # (n, t, C, p)
-    cross = own @ (cross * extent[:, None])  # (n, t, G, p)
-    power = own @ (extent**2 * (wp * p).sum(axis=1))  # (n, G, p)
-    weight = own @ w.sum(axis=1)  # (G,)
-    level = (f * w).sum(axis=3) @ own.T  # (n, t, G)
-    middle = own @ (w.sum(axis=1)[:, None] * offset)  # (n, G, p)
-
-    b = summed(cross, 2) / summed(power, 1)[:, None]
-    total = weight.sum() + plan.centre
-    local = (summed(level, 2) - summed(b * summed(middle, 1)[:, None], 2)) / total
-    rest = summed(cross, 2)[:, :, None] - cross
-    without = rest / (summed(power, 1)[:, None] - power)[:, None]  # (n, t, G, p)
-    away = summed(middle, 1)[:, None] - middle
-    at = summed(level, 2)[:, :, None] - level - summed(without * away[:, None], 3)
-    at = at / (total - weight)  # (n, t, G)
-    held_out = np.empty_like(f)
-    for c in range(n_copies):
-        slope = without[:, :, group[c]]
-        start = at[:, :, group[c]] + summed(slope * offset[:, None, c], 2)
-        held_out[:, :, c] = start[:, :, None] + (slope * extent[:, None, c]) @ p[c].T
-    deviations = _less_mean(without, 2)
-    return SurrogateFit(
-        b.swapaxes(1, 2),
-        local,
-        deviations.transpose(0, 2, 3, 1),
-        fidelity_of(held_out.reshape(n, t, -1), f.reshape(n, t, -1), plan.weights),
-    )
-
-
-# -- any points -----------------------------------------------------------------------------------
 
 
 def fit_least_squares(
@@ -327,7 +164,7 @@ def fit_least_squares(
     for g in range(n_groups):
         own = groups == g
         held_out[:, own] = design[:, own] @ left_out[:, g]
-    deviations = _less_mean(left_out, 1)[:, :, 1:]
+    deviations = less_mean(left_out, 1)[:, :, 1:]
     return SurrogateFit(
         solution[:, 1:],
         solution[:, 0],
