@@ -1,3 +1,5 @@
+from .counterfactual import counterfactual as counterfactual
+from .counterfactuals import Counterfactuals as Counterfactuals
 from .designs import Design as Design
 from .designs import apportion as apportion
 from .designs import axial as axial

@@ -1,0 +1,141 @@
+"""The search for one answer in each of many problems: several starts, fewer and fewer of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matlever.explanation._change.descent import States, best_of_each, descend, join
+from matlever.explanation._change.gradient import gradient_states
+from matlever.explanation._change.ground import Ground, Problems
+from matlever.explanation._change.polish import polish
+from matlever.explanation._change.question import Question
+from matlever.explanation._change.starts import Known, drawn_states, known_states, level_states
+
+__all__ = ["Effort", "search"]
+
+Array = NDArray[np.float64]
+
+# Rounds of descent, and how many states of each problem go on after them.
+_HALVING = ((2, 4), (4, 2), (20, 2))
+_HALVING_WITH_GRADIENT = ((2, 1), (20, 1))
+# Starts on the way along the gradient.
+_GRADIENT_STARTS = 4
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How hard the search tries.
+
+    Attributes
+    ----------
+    budget : int
+        Predictions per sample.
+    limit : ndarray of shape (n,)
+        Number of predictions for each sample after which no new round begins.
+    drawn : ndarray of shape (m, k)
+        Settings drawn from the space.
+    known : Known or None
+        Known samples.
+    gradient : bool
+        Whether to go along the gradient.
+    seed : int
+        Of what is drawn.
+    """
+
+    budget: int
+    limit: NDArray[np.int64]
+    drawn: Array
+    known: Known | None
+    gradient: bool
+    seed: int
+
+    def fresh(self, n_calls: NDArray[np.int64]) -> Effort:
+        """Return the same effort for more work, after so many predictions (n,)."""
+        return replace(self, limit=n_calls + self.budget)
+
+    def n_starts(self, ground: Ground) -> int:
+        """How many starts the budget has room for, of known samples and drawn settings each."""
+        a_round = (
+            21 * int(ground.alone.sum())
+            + 54
+            + sum(7 * min(len(parts) * (len(parts) - 1), 42) for parts in ground.mixtures)
+        )
+        return int(np.clip(self.budget / (13 * a_round), 1, 4))
+
+
+def search(
+    ground: Ground,
+    question: Question,
+    problems: Problems,
+    own: States,
+    effort: Effort,
+    extra: States | None = None,
+) -> States:
+    """Return polished states, at least one for each problem, the best first.
+
+    Parameters
+    ----------
+    ground, question, problems
+        What is asked, and where.
+    own : States of length b
+        The start of each problem.
+    effort : Effort
+        How hard to try.
+    extra : States or None, default=None
+        Further states to begin with.
+    """
+    done = own.miss == 0
+    rest = np.flatnonzero(~done)
+    if not len(rest) or question.clock.expired:
+        return own.copy()
+    begin = [own.take(rest)]
+    if extra is not None:
+        begin.append(extra.take(~done[extra.problem]))
+    for states in begin:
+        states.problem = np.searchsorted(rest, states.problem)
+    found = _search_open(ground, question, problems.take(rest), begin, effort)
+    found.problem = rest[found.problem]
+    every = join([own.take(done), found])
+    return every.take(best_of_each(every, len(every)))
+
+
+def _search_open(
+    ground: Ground, question: Question, problems: Problems, begin: list[States], effort: Effort
+) -> States:
+    n = effort.n_starts(ground)
+    known = known_states(ground, question, problems, effort.known, n)
+    n_drawn = n if known is not None else 2 * n
+    drawn = drawn_states(ground, question, problems, effort.drawn, n_drawn, effort.seed)
+    levels = level_states(ground, question, problems)
+    states = join([*begin, *(some for some in (known, drawn, levels) if some is not None)])
+    halving: tuple[tuple[int, int], ...] = _HALVING
+    if effort.gradient and not question.clock.expired:
+        values = _first_settings(states, len(problems), _GRADIENT_STARTS)
+        states = join([states, gradient_states(ground, question, problems, values)])
+        states = states.take(best_of_each(states, 3))
+        halving = _HALVING_WITH_GRADIENT
+    for rounds, kept in halving:
+        states = descend(
+            ground,
+            question,
+            problems,
+            states,
+            rounds,
+            effort.limit,
+            effort.seed,
+            mix=kept <= 2,
+        )
+        states = states.take(best_of_each(states, kept))
+    return polish(ground, question, problems, states)
+
+
+def _first_settings(states: States, b: int, r: int) -> Array:
+    """Return the settings (b, r, k) of the first r states of each problem, repeated if fewer."""
+    out = np.empty((b, r, states.values.shape[1]))
+    for i in range(b):
+        rows = np.flatnonzero(states.problem == i)
+        out[i] = states.values[np.resize(rows[:r], r)]
+    return out
