@@ -10,6 +10,7 @@ from . import tables as tables
 from . import training as training
 from . import validation as validation
 from ._version import __version__ as __version__
+from .explanation import counterfactual as counterfactual
 from .explanation import explain as explain
 from .explanation import nearest_known as nearest_known
 from .explanation import strongest_pairs as strongest_pairs

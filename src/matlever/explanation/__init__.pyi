@@ -1,4 +1,4 @@
-from .counterfactual import counterfactual as counterfactual
+from .backward import counterfactual as counterfactual
 from .counterfactuals import Counterfactuals as Counterfactuals
 from .designs import Design as Design
 from .designs import apportion as apportion
