@@ -491,7 +491,7 @@ def _clipped(
         mixture.max_parts is not None for mixture in space.mixtures
     ):
         bent[:] = True
-    if getattr(space, "relations", ()):
+    if space.relations:
         bent |= ~space.is_feasible(points).all(axis=1)
     if bent.any():
         points[bent] = space.project(points[bent], hold=scale.held)

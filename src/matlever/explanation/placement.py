@@ -82,7 +82,7 @@ def place(
     n, k = centres.shape
     offset, extent = np.zeros((n, scale.n_features)), np.empty((n, scale.n_features))
     two_level = np.ptp(np.abs(design), axis=0) < 1e-12
-    straight = not getattr(space, "relations", ())
+    straight = not space.relations
     one_sided = np.zeros((n, k), dtype=bool)
     alone = np.flatnonzero(scale.knob_of >= 0)
     knobs = scale.knob_of[alone]
@@ -129,7 +129,7 @@ def place(
             out=points,
         )
         return Placement(points, offset, extent, one_sided, outside, np.zeros(n, dtype=bool))
-    if getattr(space, "relations", ()):
+    if space.relations:
         points[:] = _within_relations(scale, centres, points, paired)
     points[:] = space.project(points, hold=scale.held)
     return Placement(points, None, None, one_sided, outside, np.ones(n, dtype=bool))
