@@ -64,7 +64,8 @@ class ModulePredictor:
         import torch
 
         try:
-            rows = np.asarray(X, dtype=np.float64)
+            # pandas hands out arrays that torch would complain of: they cannot be written to.
+            rows = np.require(X, dtype=np.float64, requirements="W")
         except (TypeError, ValueError) as error:
             raise DataError(
                 f"A torch module takes numbers; these rows hold something else ({error})."
