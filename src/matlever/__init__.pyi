@@ -3,6 +3,7 @@ from . import exceptions as exceptions
 from . import explanation as explanation
 from . import knobs as knobs
 from . import micrographs as micrographs
+from . import recommendation as recommendation
 from . import report as report
 from . import storage as storage
 from . import study as study
@@ -22,6 +23,7 @@ from .knobs import TableEditor as TableEditor
 from .knobs import as_editor as as_editor
 from .knobs import as_predictor as as_predictor
 from .micrographs import SuperpixelEditor as SuperpixelEditor
+from .recommendation import suggest as suggest
 from .report import write_report as write_report
 from .study import Study as Study
 from .study import StudyModel as StudyModel
