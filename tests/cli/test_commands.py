@@ -81,6 +81,10 @@ def test_a_study_writes_everything_and_says_what_it_found(study_folder):
     assert results["data"]["simulated"]
     assert "SIMULATED" in (study_folder / "report.html").read_text().upper()
     assert [target["name"] for target in results["targets"]] == ["length", "width"]
+    # Three recipes' changes and three experiments, but no goal: examples.
+    assert [len(q["rows"]) for q in results["changes"]["questions"]] == [1] * 4
+    assert "No goal was given" in results["changes"]["sentence"]
+    assert len(results["next"]["experiments"]) == 3
     for target in results["targets"]:
         labels = [entry["model"] for entry in target["scores"]]
         assert labels[0] == "matlever default"
@@ -197,6 +201,66 @@ def test_sweep_turns_one_knob_or_two_and_draws_them(study_folder, tmp_path):
     assert "SIMULATED DATA" in page.read_text()
 
 
+def test_change_finds_the_least_change_within_limits_and_says_what_blocks(study_folder, tmp_path):
+    found = run_json("change", str(study_folder), "--goal", "length=40..50", "--row", "7")
+    (row,) = found["rows"]
+    (answer,) = row["answers"]
+    assert row["row"] == 7
+    assert answer["reached"]
+    assert 40 <= answer["prediction"][0] <= 50
+    assert answer["others"][0]["target"] == "width"
+    predicted = tmp_path / "set.csv"
+    names = ["core absorption edge (nm)", "core amount (nmol)", "S amount (mg)"]
+    pd.DataFrame([answer["settings"]], columns=names).to_csv(predicted, index=False)
+    again = run_json("predict", str(study_folder), str(predicted))
+    assert again[0]["length"] == pytest.approx(answer["prediction"][0])
+    assert again[0]["width"] == pytest.approx(answer["others"][0]["after"])
+
+    both = ("--goal", "length=max", "--goal", "width=..4")
+    held = run_json("change", str(study_folder), *both, "--row", "7", "--hold", "core amount")
+    assert "core amount" not in held["rows"][0]["answers"][0]["changed"]
+    far = run("change", str(study_folder), "--goal", "length=500", "--limit", "core amount=30..40")
+    assert "not reached" in far
+    assert "block" in far
+    page = tmp_path / "change.html"
+    run("change", str(study_folder), "--goal", "length=40..50", "--out", str(page))
+    assert "What to change" in page.read_text()
+    table = tmp_path / "change.csv"
+    run("change", str(study_folder), "--goal", "length=40..50", "--answers", "2", "-o", str(table))
+    assert {"row", "reached", "cost", "width", "nearest"} <= set(pd.read_csv(table).columns)
+
+
+def test_next_suggests_experiments_towards_goals_from_pools_and_beside_pending_runs(
+    study_folder, tmp_path
+):
+    goal = ("--goal", "length=max", "-n", "2")
+    found = run_json("next", str(study_folder), *goal)
+    assert [target["target"] for target in found["targets"]] == ["length"]
+    first, second = found["experiments"]
+    assert first["settings"] != second["settings"]
+    assert first["expected"][0]["predicted"] > 0.5 * found["targets"][0]["best_so_far"]
+    pool = tmp_path / "pool.csv"
+    pool.write_text(
+        "core amount (nmol),S amount (mg),core absorption edge (nm)\n"
+        "30,120,530\n5,150,560\n60,100,500\n"
+    )
+    chosen = run_json("next", str(study_folder), *goal, "--pool", str(pool), "--model", "gp")
+    assert {entry["pool_row"] for entry in chosen["experiments"]} <= {2, 3, 4}
+    pending = tmp_path / "pending.csv"
+    rows = pd.DataFrame([first["settings"]])
+    rows.columns = ["core absorption edge (nm)", "core amount (nmol)", "S amount (mg)"]
+    rows.to_csv(pending, index=False)
+    beside = run_json("next", str(study_folder), *goal, "--pending", str(pending))
+    assert all(entry["settings"] != first["settings"] for entry in beside["experiments"])
+    held = run_json("next", str(study_folder), *goal, "--set", "S amount=120", "--explore")
+    assert {entry["settings"]["S amount"] for entry in held["experiments"]} == {120}
+    assert held["method"] == "explore"
+    out = tmp_path / "next.csv"
+    printed = run("next", str(study_folder), *goal, "--out", str(out))
+    assert str(out) in printed
+    assert list(pd.read_csv(out)["experiment"]) == [1, 2]
+
+
 def test_limits_and_new_rows_of_a_command_hold_for_it_alone(study_folder, tmp_path):
     new = tmp_path / "new.csv"
     new.write_text("core amount (nmol),S amount (mg),core absorption edge (nm)\n30,120,530\n")
@@ -224,6 +288,12 @@ def test_limits_and_new_rows_of_a_command_hold_for_it_alone(study_folder, tmp_pa
         (["explain", "--out", "x.docx"], ".csv, .html"),
         (["sweep", "--knob", "core amuont"], "did you mean 'core amount'?"),
         (["sweep", "-k", "a", "-k", "a", "-k", "a"], "no input 'a'"),
+        (["change"], "What is wanted? Say --goal length=10..20"),
+        (["change", "--goal", "length=wide"], "'wide' is not a number"),
+        (["change", "--goal", "core amount=3"], "'core amount' is an input, not a target"),
+        (["next", "--goal", "lenght=max"], "did you mean 'length'?"),
+        (["next", "--set", "S amount"], "COLUMN=VALUE"),
+        (["next", "--pool", "nowhere.csv"], "nowhere.csv"),
         (["sweep", "--out", "x.png"], "A picture shows one target"),
         (["sweep", "--limit", "core amount=3"], "LOW..HIGH"),
     ],

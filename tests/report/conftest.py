@@ -257,6 +257,14 @@ def _target(
         },
         "sweeps": sweeps,
         "pairs": pairs,
+        "neighbours": {
+            "rows": rows[:12],
+            "nearest": rows[1:13],
+            "measured": _r(measured[1:13]),
+            "distance": [0.0, *_r(0.3 * rng.random(11))],
+            "radius": 0.15,
+            "sentences": ["Nearest to row 2: row 3."] * 12,
+        },
         "_strongest": strongest["knob"],
     }
 
@@ -302,9 +310,152 @@ def _pair(
     }
 
 
+def _following(targets: list[Json], knobs: list[Json], *, given: bool) -> Json:
+    """Three suggested experiments: towards goals, or where least is known."""
+    experiments = []
+    for place in range(3):
+        share = 0.2 + 0.3 * place
+        experiments.append(
+            {
+                "settings": {
+                    column["name"]: column["levels"][0]
+                    if column["levels"]
+                    else column["lower"] + share * (column["upper"] - column["lower"])
+                    for column in knobs
+                },
+                "pool_row": 7 + place if given else None,
+                "expected": [
+                    {
+                        "target": target["name"],
+                        "predicted": target["mean"] + place * target["sd"],
+                        "std": 0.2 * target["sd"],
+                        "lower": target["mean"] + (place - 0.5) * target["sd"],
+                        "upper": target["mean"] + (place + 0.5) * target["sd"],
+                        "chance": 0.3 * place if given else None,
+                        "expected_improvement": 0.1 * target["sd"] if given else None,
+                    }
+                    for target in targets
+                ],
+                "probability": 0.25 * place if given else None,
+                "acquisition": -1.5,
+                "distance": 0.1 * place,
+                "inside": place < 2,
+                "nearest": [3, 9, 4],
+                "at_limits": ["temperature at its lower limit 20"] if place == 2 else [],
+                "reason": f"Worth a try, number {place + 1}.",
+            }
+        )
+    ranges = [
+        (None, [target["mean"], None], [target["mean"]] * 2)[place % 3]
+        for place, target in enumerate(targets)
+    ]
+    return {
+        "sentence": "3 experiments to run together.",
+        "method": "expected improvement" if given else "explore",
+        "model": "Gaussian process",
+        "level": 0.9,
+        "knobs": [column["name"] for column in knobs],
+        "units": [column["unit"] for column in knobs],
+        "targets": [
+            {
+                "target": target["name"],
+                "goal": "maximise" if given else None,
+                "range": ranges[place] if given else None,
+                "best_so_far": target["mean"] + target["sd"] if given else None,
+                "best_row": 5 if given else None,
+                "left_out_r2": 0.8,
+            }
+            for place, target in enumerate(targets)
+        ],
+        "experiments": experiments,
+        "warnings": ["2 of 3 suggestions stand at a limit."] if given else [],
+    }
+
+
+def _changes(targets: list[Json], knobs: list[Json]) -> Json:
+    """One question about several rows; the second goal is out of reach and far from all data."""
+    target, other = targets[0], targets[-1]
+    mean, sd = target["mean"], target["sd"]
+    rows = []
+    for place, row in enumerate(target["held_out"]["rows"][:3]):
+        start = [c["levels"][0] if c["levels"] else 0.5 * (c["lower"] + c["upper"]) for c in knobs]
+        end = list(start)
+        end[0] = knobs[0]["upper"]
+        if knobs[-1]["levels"]:
+            end[-1] = knobs[-1]["levels"][1]
+        changed = [c["name"] for c, a, b in zip(knobs, start, end, strict=True) if a != b]
+        answer = {
+            "settings": end,
+            "change": [0.0] * len(knobs),
+            "changed": changed,
+            "cost": 0.5,
+            "prediction": [mean + (2 - place) * sd],
+            "lower": [mean + (1.5 - place) * sd] if place else None,
+            "upper": [mean + (2.5 - place) * sd] if place else None,
+            "reached": place < 1,
+            "miss": 0.1 * place,
+            "at_limits": [{"knob": knobs[0]["name"], "side": "upper", "value": end[0]}],
+            "blocking": [{"knob": knobs[0]["name"], "side": "upper", "value": end[0]}] * place,
+            "inside": place < 2,
+            "distance": 0.1 * place,
+            "nearest": row,
+            "sentence": f"Raise it, number {place + 1}.",
+            "others": [
+                {
+                    "target": other["name"],
+                    "before": other["mean"],
+                    "after": other["mean"] + other["sd"],
+                    "lower": None,
+                    "upper": None,
+                }
+            ],
+        }
+        rows.append({"row": row, "start": start, "start_prediction": [mean], "answers": [answer]})
+    question = {
+        "sentence": "To reach: more of it",
+        "method": "counterfactual",
+        "knobs": [
+            {
+                "name": c["name"],
+                "unit": c["unit"],
+                "kind": "categorical" if c["levels"] else "continuous",
+                "lower": 0.0 if c["levels"] else c["lower"],
+                "upper": len(c["levels"]) - 1.0 if c["levels"] else c["upper"],
+                "step": None,
+                "levels": c["levels"] or [],
+                "fixed": False,
+                "cost": 1.0,
+            }
+            for c in knobs
+        ],
+        "targets": [target["name"]],
+        "target_units": [target["unit"]],
+        "goal": [
+            {
+                "target": target["name"],
+                "point": None,
+                "lower": mean + sd,
+                "upper": None,
+                "tolerance": None,
+                "text": "at least that",
+            }
+        ],
+        "level": 0.9,
+        "held": [],
+        "max_changes": None,
+        "rows": rows,
+        "timed_out": False,
+        "warnings": ["The goal is not reached for 2 of 3 samples."],
+    }
+    example = {**question, "rows": rows[:1], "warnings": []}
+    several = [question] if target["unit"] else [example, {**example, "timed_out": True}]
+    return {"sentence": "The least change that reaches the goal.", "questions": several}
+
+
 def _document(title: str, targets: list[Json], data: Json, headline: str, said: list[str]) -> Json:
     for target in targets:
         target.pop("_strongest")
+    inputs = [column for column in data["columns"] if column["role"] == "input"]
     return {
         "schema": "matlever-results/1",
         "matlever_version": "0.1.0",
@@ -320,6 +471,8 @@ def _document(title: str, targets: list[Json], data: Json, headline: str, said: 
             "random_state": 0,
         },
         "targets": targets,
+        "changes": _changes(targets, inputs),
+        "next": _following(targets, inputs, given=data["group"] is None),
         "summary": {"headline": headline, "sentences": said},
         "warnings": [],
         "record": {

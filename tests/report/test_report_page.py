@@ -27,8 +27,8 @@ from matlever.report.style import COLOURS
 NAMES = ["nanorods", "photo", "hot_injection", "nasty", "reproduction"]
 TAGS = frozenset(
     """html head meta title style body div nav a button main header section h1 h2 h3 h4 p b i ul
-    li span article dl dt dd details summary table thead tbody tr th td br figure figcaption code
-    small footer script svg g path defs use clipPath rect text""".split()  # noqa: SIM905 (readable)
+    li span article dl dt dd details summary table caption thead tbody tr th td br figure
+    figcaption code small footer script svg g path defs use clipPath rect text""".split()  # noqa: SIM905 (readable)
 )
 LARGEST = 5_000_000
 
@@ -164,7 +164,7 @@ def test_only_simulated_data_carry_the_banner(pages: dict[str, str]) -> None:
     assert 'class="tag simulated"' not in pages["hot_injection"]
     assert "SIMULATED DATA" not in pages["hot_injection"]
     headings = re.findall(r"<h2>[^<]*<span[^>]*>simulated", pages["nanorods"])
-    assert len(headings) == 3  # Each target's own page in print says so too.
+    assert len(headings) == 5  # Each target's own page in print says so too, and the advice.
 
 
 def test_random_fold_scores_stand_beside_the_held_out_ones(pages: dict[str, str]) -> None:
@@ -199,6 +199,48 @@ def test_too_few_rows_are_said_instead_of_an_interval(nanorods_results: dict[str
     assert "too few rows" in words
 
 
+def test_experiments_to_run_next_stand_with_settings_expectation_and_reason(
+    pages: dict[str, str], documents: dict[str, Any]
+) -> None:
+    words = "".join(_tree(pages["nanorods"]).itertext())
+    found = documents["nanorods"]["next"]
+    for entry in found["experiments"]:
+        assert entry["reason"] in words
+    assert found["sentence"] in words
+    assert "far from all data" in words
+    assert "chance of success" in words
+    assert "chance of success" not in "".join(_tree(pages["hot_injection"]).itertext())
+    # The aspect ratio has no skill, so what is expected of it is not to be relied on.
+    assert "The model shows no skill for aspect ratio" in words
+
+
+def test_changes_stand_with_their_way_their_goal_and_what_is_in_it(
+    pages: dict[str, str], documents: dict[str, Any]
+) -> None:
+    words = "".join(_tree(pages["nanorods"]).itertext())
+    (question,) = documents["nanorods"]["changes"]["questions"]
+    for row in question["rows"]:
+        assert f"From row {row['row']}" in words
+        assert row["answers"][0]["sentence"] in words
+    assert words.count("goal reached") == 1
+    assert words.count("goal not reached") == 2
+    assert "Far from all data" in words
+    assert "core absorption edge at its upper limit 570" in words
+    ways = re.findall(r'class="way" style="left:([\d.]+)%;width:([\d.]+)%"', pages["nanorods"])
+    assert ("50.0", "50.0") in ways  # From the middle of the knob's range to its upper limit.
+    photo = "".join(_tree(pages["photo"]).itertext())
+    assert "blade-coated → inkjet" in photo
+
+
+def test_without_advice_there_is_no_section_about_it(nanorods_results: dict[str, Any]) -> None:
+    nanorods_results["next"] = nanorods_results["changes"] = None
+    page = render_report(nanorods_results)
+    assert "What to run next" not in page
+    assert "What to change" not in page
+    nanorods_results["next"] = {"sentence": "It needs an extra.", "experiments": []}
+    assert "It needs an extra." in render_report(nanorods_results)
+
+
 def test_what_is_left_out_is_said(pages: dict[str, str]) -> None:
     words = "".join(_tree(pages["nasty"]).itertext())
     assert "Of 1,000 rows, 160 evenly spaced ones are shown." in words
@@ -217,6 +259,11 @@ def _small(document: dict[str, Any]) -> dict[str, Any]:
     target["scores"] = target["scores"][:2]
     target["sweeps"] = target["sweeps"][:1]
     target["sweeps"][0]["individual"] = target["sweeps"][0]["individual"][:2]
+    target["pairs"] = target["pairs"][:1]
+    small["changes"]["questions"] = small["changes"]["questions"][:1]
+    small["changes"]["questions"][0]["rows"] = small["changes"]["questions"][0]["rows"][:1]
+    small["next"]["experiments"] = small["next"]["experiments"][:1]
+    small["next"]["targets"] = small["next"]["targets"][:1]
     return small
 
 

@@ -34,7 +34,7 @@ def test_pure_noise_shows_no_skill_where_the_paper_would_have_claimed_it(tmp_pat
 
 def test_too_few_rows_for_an_interval_is_said_and_nothing_is_printed(tmp_path):
     table = noise_table(tmp_path / "tiny.csv", 3, n=8)
-    study = run_study(table, ["y"], out=tmp_path / "out", three_numbers=False)
+    study = run_study(table, ["y"], out=tmp_path / "out", three_numbers=False, advice=False)
     interval = study.results["targets"][0]["interval"]
     assert interval["too_few_rows"]
     assert interval["mean_width"] is None
@@ -52,7 +52,12 @@ def test_a_law_is_found_with_its_strongest_knob_and_direction(tmp_path):
     frame["yield (%)"] += random.normal(scale=0.5, size=40)
     frame.to_csv(tmp_path / "law.csv", index=False)
     study = run_study(
-        tmp_path / "law.csv", ["yield"], out=tmp_path / "out", repeats=2, three_numbers=False
+        tmp_path / "law.csv",
+        ["yield"],
+        out=tmp_path / "out",
+        repeats=2,
+        three_numbers=False,
+        advice=False,
     )
     target = study.results["targets"][0]
     assert (target["name"], target["unit"]) == ("yield", "%")
@@ -81,7 +86,9 @@ def grouped_table(path, n_groups, n_rows):
 
 def test_a_design_repeated_on_several_days_is_held_out_by_day(tmp_path):
     table = grouped_table(tmp_path / "days.csv", 4, 9)
-    study = run_study(table, ["y"], group="day", out=tmp_path / "out", three_numbers=False)
+    study = run_study(
+        table, ["y"], group="day", out=tmp_path / "out", three_numbers=False, advice=False
+    )
     target = study.results["targets"][0]
     assert "whole groups of 'day' held out (4 groups)" in target["protocols"]["honest"]["text"]
     # Four days are too few for an interval that holds for a fifth.
@@ -95,7 +102,9 @@ def test_replicates_do_not_make_up_for_few_settings(tmp_path):
     frame = pd.DataFrame(np.repeat(random.uniform(size=(5, 2)), 4, axis=0), columns=["a", "b"])
     frame["y"] = frame["a"] + 0.1 * random.normal(size=20)
     frame.to_csv(tmp_path / "few.csv", index=False)
-    study = run_study(tmp_path / "few.csv", ["y"], out=tmp_path / "out", three_numbers=False)
+    study = run_study(
+        tmp_path / "few.csv", ["y"], out=tmp_path / "out", three_numbers=False, advice=False
+    )
     sentence = study.results["targets"][0]["interval"]["sentence"]
     assert sentence.startswith("Too few different settings for a 90 % interval: 9 are needed, 5")
 
@@ -106,7 +115,12 @@ def test_a_target_over_decades_gets_intervals_by_ratios(tmp_path):
     frame["y"] = np.exp(10 * frame["a"] + 0.3 * random.normal(size=40))
     frame.to_csv(tmp_path / "decades.csv", index=False)
     study = run_study(
-        tmp_path / "decades.csv", ["y"], out=tmp_path / "out", repeats=1, three_numbers=False
+        tmp_path / "decades.csv",
+        ["y"],
+        out=tmp_path / "out",
+        repeats=1,
+        three_numbers=False,
+        advice=False,
     )
     target = study.results["targets"][0]
     assert target["log_scale"]
@@ -153,6 +167,7 @@ def test_literature_syntheses_score_by_paper_and_at_random_side_by_side(tmp_path
         ignore=("absorbance_max_nm", "pl_max_nm", "diameter_from"),
         repeats=1,
         three_numbers=False,
+        advice=False,
         out=tmp_path / "out",
     )
     target = study.results["targets"][0]
@@ -167,7 +182,9 @@ def test_literature_syntheses_score_by_paper_and_at_random_side_by_side(tmp_path
 
 def test_a_study_can_be_loaded_and_predicts_the_same_bits(tmp_path):
     table = noise_table(tmp_path / "noise.csv", 5)
-    study = run_study(table, ["y"], out=tmp_path / "out", folds=3, repeats=1, three_numbers=False)
+    study = run_study(
+        table, ["y"], out=tmp_path / "out", folds=3, repeats=1, three_numbers=False, advice=False
+    )
     again = load_study(tmp_path / "out")
     new = pd.DataFrame(np.random.default_rng(1).uniform(-0.2, 1.2, (50, 3)), columns=list("abc"))
     pd.testing.assert_frame_equal(

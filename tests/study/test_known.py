@@ -12,7 +12,7 @@ from matlever.exceptions import ModelFileError, SettingsError, StudyError
 from matlever.storage import State, write_model
 from matlever.study import StudyModel, load_study, run_study
 
-OPTIONS = {"folds": 3, "repeats": 1, "three_numbers": False}
+OPTIONS = {"folds": 3, "repeats": 1, "three_numbers": False, "advice": False}
 
 
 def make_table(path, n=24):

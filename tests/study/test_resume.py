@@ -97,7 +97,7 @@ def test_a_new_study_killed_in_the_folder_of_an_old_one_leaves_no_mixture(tmp_pa
     frame = pd.DataFrame(generator.uniform(size=(12, 2)), columns=["a", "b"])
     frame.assign(y=frame["a"] + frame["b"]).to_csv(table, index=False)
     out = tmp_path / "out"
-    options = {"folds": 3, "repeats": 1, "three_numbers": False}
+    options = {"folds": 3, "repeats": 1, "three_numbers": False, "advice": False}
     first = run_study(table, ["y"], out=out, **options)
 
     def die(path, value):

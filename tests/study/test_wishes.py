@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from matlever.exceptions import SettingsError
 from matlever.knobs import TableEditor
-from matlever.study import StudySettings, Wishes, turned_editor
+from matlever.study import StudySettings, Wishes, turned_editor, widened_editor
 from matlever.tables import Column
 
 FRAME = pd.DataFrame(
@@ -114,6 +114,24 @@ def test_limits_steps_costs_and_fixed_inputs_reach_the_knobs():
     np.testing.assert_array_equal(
         turned(limits=["heat=20..80"], steps=["heat=25"])["heat"].allowed, [20.0, 45.0, 70.0]
     )
+
+
+def test_relations_between_inputs_reach_the_knobs_and_are_kept():
+    budget = {"coefficients": {"time (min)": 1, "heat": 2}, "upper": 100}
+    wishes = Wishes.of({"relations": [budget]}, INPUTS, TARGETS)
+    editor = turned_editor(TableEditor.from_frame(FRAME, units={"time": "min"}), wishes)
+    for space in (editor.space, TableEditor.from_dict(editor.to_dict()).space):
+        assert not space.is_feasible([20.0, 60.0, 0.0])
+        drawn = space.sample(50, random_state=0)
+        assert (drawn[:, 0] + 2 * drawn[:, 1] <= 100 + 1e-6).all()
+
+
+def test_a_pool_widens_the_limits_nobody_set():
+    editor = TableEditor.from_frame(FRAME, units={"time": "min"})
+    pool = pd.DataFrame({"time": [1.0, 40.5], "heat": [10.0, 95.0], "seed": ["CdSe", "ZnSe"]})
+    space = widened_editor(editor, pool, {"heat"}).space
+    assert (space["time"].low, space["time"].high) == (1.0, 40.5)
+    assert (space["heat"].low, space["heat"].high) == (20.0, 90.0)
 
 
 numbers = st.floats(-1e6, 1e6)

@@ -13,9 +13,10 @@ from matlever.exceptions import shorten
 from matlever.study.words import number, with_unit
 
 if TYPE_CHECKING:
-    from matlever.study import Answered
+    from matlever.recommendation import Suggestions
+    from matlever.study import Answered, Changes
 
-__all__ = ["print_explained", "print_swept"]
+__all__ = ["print_changes", "print_explained", "print_suggested", "print_swept"]
 
 _MOST_KNOBS = 8
 _MOST_ROWS = 20
@@ -45,7 +46,8 @@ def print_explained(found: Answered) -> None:
             out.print(grid)
             if len(order) > _MOST_KNOBS:
                 out.print(f"... and {len(order) - _MOST_KNOBS} weaker knobs.")
-            _print_nearest(found, place)
+            if found.nearest is not None:
+                out.print(printable(found.nearest.sentence_of(place)))
         if len(plain["rows"]) > _MOST_ROWS:
             left = len(plain["rows"]) - _MOST_ROWS
             out.print(f"... and {left} more rows; --out FILE.csv writes all of them.")
@@ -67,12 +69,6 @@ def _setting(answer: Any, place: int, j: int) -> str:
         levels = getattr(answer, "levels", ())
         return shorten(str(levels[j][int(value)]), 24) if levels and levels[j] else "–"
     return with_unit(value, answer.units[j])
-
-
-def _print_nearest(found: Answered, place: int) -> None:
-    nearest = found.beside.get("nearest")
-    if nearest:
-        standard_output().print(printable(nearest[place]["sentence"]))
 
 
 def print_swept(found: Answered) -> None:
@@ -115,3 +111,43 @@ def _print_pair(answer: Any) -> None:
     if not answer.is_near.all():
         out.print("* far from all data")
     out.print(printable(answer.sentence))
+
+
+def print_suggested(found: Suggestions) -> None:
+    """Print the suggested experiments: what to set, what to expect, and why."""
+    out = standard_output()
+    wanted = "; ".join(f"{goal.target}: {goal.text}" for goal in found.goals)
+    out.print(
+        printable(f"{len(found)} experiments ({found.method}{f', {wanted}' if wanted else ''})")
+    )
+    for place in range(len(found)):
+        where = "" if found.pool_rows is None else f", row {found.pool_rows[place]} of the pool"
+        out.print(f"\nexperiment {place + 1}{where}")
+        grid = text_grid("knob", "set to")
+        for knob, value in zip(found.space, found.settings[place], strict=True):
+            said = f"{knob.show(float(value))}{' (as it is)' if knob.fixed else ''}"
+            grid.add_row(shorten(printable(knob.name), 40), printable(said))
+        out.print(grid)
+        out.print(printable(found.reasons[place]))
+        for limit in found.at_limits[place]:
+            out.print(printable(f"{limit[:1].upper()}{limit[1:]}."))
+
+
+def print_changes(changes: Changes) -> None:
+    """Print, row by row, what to change and what that leads to, also for the other targets."""
+    out = standard_output()
+    plain = changes.to_dict()
+    for row in plain["rows"][:_MOST_ROWS]:
+        for place, answer in enumerate(row["answers"]):
+            which = f", answer {place + 1}" if len(row["answers"]) > 1 else ""
+            out.print(printable(f"\nrow {row['row']}{which}: {answer['sentence']}"))
+            beside = [
+                f"{other['target']} {number(other['before'])} -> {number(other['after'])}"
+                for other in answer["others"]
+            ]
+            if beside:
+                out.print(printable(f"  beside: {', '.join(beside)}"))
+            out.print(printable(f"  nearest known row: {answer['nearest']}"))
+    if len(plain["rows"]) > _MOST_ROWS:
+        left = len(plain["rows"]) - _MOST_ROWS
+        out.print(f"... and {left} more rows; --out FILE.csv writes all of them.")

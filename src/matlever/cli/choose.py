@@ -116,7 +116,7 @@ class Chosen:
         if file is not None:
             if numbers:
                 raise SettingsError("Give --row (rows of the study) or --file (others), not both.")
-            return self._new_rows(file, reading or {})
+            return self.new_rows(file, reading or {})
         if not numbers:
             from matlever.study import spread_rows
 
@@ -133,7 +133,65 @@ class Chosen:
             )
         return samples.loc[list(dict.fromkeys(numbers))]
 
-    def _new_rows(self, file: str, reading: Any) -> pd.DataFrame:
+    @property
+    def goals(self) -> dict[str, Any]:
+        """The goals that were given, else those of the study."""
+        if self.wishes.goals:
+            return dict(self.wishes.goals)
+        from matlever.study import Wishes
+
+        said = {"goals": self._settings.get("goals") or {}}
+        model = self.study.model
+        return dict(Wishes.of(said, model.inputs, model.targets).goals)
+
+    def held(self, said: Sequence[str]) -> dict[str, str]:
+        """Return the inputs that are held at a setting, from words such as "solvent=toluene".
+
+        Raises
+        ------
+        SettingsError
+            If one has no such form, or names no input.
+        """
+        from matlever.study import find_column
+
+        found = {}
+        for one in said:
+            name, equals, value = one.partition("=")
+            if not equals or not value.strip():
+                raise SettingsError(f"--set {one!r} is not of the form COLUMN=VALUE.")
+            found[find_column(name.strip(), self.study.model.inputs, "input").name] = value.strip()
+        return found
+
+    @property
+    def limited(self) -> set[str]:
+        """Knobs whose limits the user set, for this command or in the study."""
+        from matlever.study import Wishes
+
+        said = {"limits": self._settings.get("limits") or {}}
+        model = self.study.model
+        return {*self.wishes.limits, *Wishes.of(said, model.inputs, model.targets).limits}
+
+    @property
+    def seed(self) -> int:
+        """Seed of the study."""
+        seed = self._settings.get("seed")
+        return seed if isinstance(seed, int) else 0
+
+    def skill(self, target: str) -> str | None:
+        """Return the verdict of the study on a target."""
+        for entry in self.study.results.get("targets") or ():
+            if entry.get("name") == target:
+                verdict: str | None = (entry.get("verdict") or {}).get("skill")
+                return verdict
+        return None
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        found = self.study.results.get("settings")
+        return found if isinstance(found, dict) else {}
+
+    def new_rows(self, file: str, reading: Any) -> pd.DataFrame:
+        """Read settings from a file; columns the model does not use are noted."""
         from matlever.tables import read_rows
 
         frame = read_rows(file, self.study.model.inputs, **reading)

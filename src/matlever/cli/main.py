@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from matlever._version import __version__
-from matlever.cli.advice import explain, sweep
+from matlever.cli.advice import change, explain, next_experiments, sweep
 from matlever.cli.errors import guarded, printable
 from matlever.cli.options import force_option, reading_options, study_options, table_options
 from matlever.cli.output import check_free, print_json
@@ -29,7 +29,7 @@ def main() -> None:
     """
 
 
-for _command in (explain, sweep):
+for _command in (explain, sweep, change, next_experiments):
     main.add_command(_command)
 
 

@@ -80,6 +80,7 @@ table_options = _together(
 knob_options = _together(
     click.option(
         "--fix",
+        "--hold",
         "fixed",
         multiple=True,
         metavar="COLUMN",
@@ -133,6 +134,12 @@ study_options = _together(
         "three_numbers",
         default=None,
         help="Also run the published augmentation protocol, and on shuffled targets (default).",
+    ),
+    click.option(
+        "--advice/--no-advice",
+        "advice",
+        default=None,
+        help="Look for changes that reach the goals and for experiments to run next (default).",
     ),
     click.option("--seed", type=int, help="Seed of everything random; default 0."),
     click.option("--jobs", "-j", type=int, help="Threads; default: one per core."),

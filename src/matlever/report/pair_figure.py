@@ -130,7 +130,7 @@ def _dots(axes: Axes, surface: Surface) -> None:
     axes.scatter(
         both[shown, 0],
         both[shown, 1],
-        s=7 + 9 * np.sqrt(np.minimum(counts[shown], 16)),
+        s=(7 if len(shown) <= 60 else 4) * np.sqrt(np.minimum(counts[shown], 16)) + 5,
         facecolor=colour("card"),
         edgecolor=colour("ink"),
         linewidths=1,

@@ -9,15 +9,10 @@ import numpy as np
 
 from matlever.report._text import (
     DASH,
-    count,
-    decimals_for,
-    fixed,
     mean_sd,
-    number_text,
     percent,
     plain,
     plural,
-    quantity,
     score,
     text,
 )
@@ -208,57 +203,3 @@ def three_numbers_part(check: Mapping[str, Any], uid: str, *, brief: bool = Fals
         "rows made from every test row are in training. Shuffled targets have nothing to learn: "
         f"what they score is memory, not prediction.{whole}</figcaption></figure>"
     )
-
-
-def worst_rows(target: Mapping[str, Any], most: int = 8) -> str:
-    """Return the part on the rows with the largest residuals."""
-    held = HeldOut.of(target)
-    residuals = held.residuals
-    order = np.argsort(-np.nan_to_num(np.abs(residuals), nan=-1.0), kind="stable")[:most]
-    order = order[np.isfinite(residuals[order])] if len(order) else order
-    if not len(order):
-        return ""
-    unit = string(target.get("unit"))
-    of = f" ({text(unit, 24)})" if 0 < len(unit) <= 6 else ""
-    rmse = float(np.sqrt(np.nanmean(residuals**2)))
-    rows = "".join(_worst_row(held, int(row), rmse) for row in order)
-    typical = text(quantity(rmse, unit))
-    return (
-        "<h3>Rows to look at</h3>"
-        "<p>The rows that the others predict worst. Either something in the file is off, or "
-        "something that matters was not written down; both are worth a look in the notebook.</p>"
-        '<div class="scroll" tabindex="0"><table><thead><tr><th scope="col">row of the file</th>'
-        f'<th scope="col" class="n">measured{of}</th><th scope="col" class="n">predicted{of}</th>'
-        f'<th scope="col" class="n">difference{of}</th>'
-        '<th scope="col" class="n">× the typical error</th>'
-        f'<th scope="col">interval</th></tr></thead><tbody>{rows}</tbody></table></div>'
-        f'<p class="how">Typical error: {typical} (root mean square over {count(len(held.rows))} '
-        "rows).</p>"
-    )
-
-
-def _worst_row(held: HeldOut, row: int, rmse: float) -> str:
-    measured, predicted = float(held.measured[row]), float(held.predicted[row])
-    where = DASH
-    if held.lower is not None and held.upper is not None:
-        where = "outside" if held.missed[row] else "inside"
-        where += f" {_rounded(held.lower[row], rmse)} to {_rounded(held.upper[row], rmse)}"
-    times = abs(measured - predicted) / rmse if rmse > 0 else None
-    difference = _rounded(measured - predicted, rmse)
-    sign = "+" if measured > predicted else ""
-    return (
-        f'<tr><th scope="row">{text(held.rows[row], 24)}</th>'
-        f'<td class="n">{_rounded(measured, rmse)}</td>'
-        f'<td class="n">{_rounded(predicted, rmse)}</td>'
-        f'<td class="n">{sign}{difference}</td>'
-        f'<td class="n">{number_text(times, 2)}</td><td class="one">{where}</td></tr>'
-    )
-
-
-def _rounded(value: float, rmse: float) -> str:
-    """Return a value with the decimals that two significant digits of the error ask for."""
-    if not np.isfinite(value):
-        return DASH
-    if not 1e-4 < rmse < 1e7 or abs(value) >= 1e7:
-        return number_text(float(value), 4)
-    return fixed(float(value), decimals_for(rmse, 2))

@@ -10,14 +10,17 @@ from typing import Any
 from matlever.exceptions import StudyError
 from matlever.report._text import plain, text
 from matlever.report._values import flag, pick, records, string
+from matlever.report.change_part import CHANGE_ANCHOR, change_section
 from matlever.report.data_section import data_section
+from matlever.report.next_part import NEXT_ANCHOR, next_section
 from matlever.report.overview import anchor, overview, target_label
 from matlever.report.page import SIMULATED_TAG, page
 from matlever.report.pairs_part import pairs_part
 from matlever.report.record import record_section
-from matlever.report.scores import prediction_part, worst_rows
+from matlever.report.scores import prediction_part
 from matlever.report.sweeps_part import sweeps_part
 from matlever.report.weights_part import weights_part
+from matlever.report.worst_part import worst_rows
 from matlever.storage import write_text
 
 __all__ = ["RESULTS_SCHEMA", "render_part", "render_report", "write_report"]
@@ -52,12 +55,18 @@ def render_report(results: Mapping[str, Any]) -> str:
     targets = records(results.get("targets"))
     nav = [("found", "What was found"), ("data", "The data")]
     nav += [(anchor(place), plain(target_label(t), 40)) for place, t in enumerate(targets)]
-    nav.append(("record", "How it was made"))
     simulated = flag(pick(results, "data", "simulated"))
+    mark = SIMULATED_TAG if simulated else ""
+    changes, following = change_section(results, mark), next_section(results, mark)
+    nav += [(CHANGE_ANCHOR, "What to change")] if changes else []
+    nav += [(NEXT_ANCHOR, "What to run next")] if following else []
+    nav.append(("record", "How it was made"))
     body = (
         overview(results, targets)
         + data_section(results)
         + "".join(_target_section(target, place, simulated) for place, target in enumerate(targets))
+        + changes
+        + following
         + record_section(results)
     )
     title = plain(string(results.get("title")), 100) or "Study"
@@ -77,19 +86,23 @@ def render_part(results: Mapping[str, Any], kind: str, found: Mapping[str, Any])
     ----------
     results : mapping
         Of the study, as for :func:`render_report`.
-    kind : {"weights", "sweeps", "pairs"}
+    kind : {"weights", "sweeps", "pairs", "changes", "next"}
         What was asked for.
     found : mapping
-        ``targets``: the answer for each, under `kind`, with the target's ``name``.
+        ``targets``: the answer for each, under `kind`, with the target's ``name``; or what stands
+        under ``changes`` or ``next`` in the results.
     """
     check_schema(results, RESULTS_SCHEMA)
-    known = {string(target.get("name")): target for target in records(results.get("targets"))}
     simulated = flag(pick(results, "data", "simulated"))
-    sections, nav = [], []
-    for place, answer in enumerate(records(found.get("targets"))):
-        target = {**known.get(string(answer.get("name")), {}), **answer}
-        nav.append((anchor(place), plain(target_label(target), 40)))
-        sections.append(_section(target, place, simulated, _PARTS[kind](target, f"t{place + 1}")))
+    mark = SIMULATED_TAG if simulated else ""
+    if kind == "next":
+        sections = [next_section({**results, "next": found}, mark)]
+        nav = [(NEXT_ANCHOR, "What to run next")]
+    elif kind == "changes":
+        sections = [change_section({**results, "changes": found}, mark)]
+        nav = [(CHANGE_ANCHOR, "What to change")]
+    else:
+        sections, nav = _answers(results, kind, found, simulated)
     title = plain(string(results.get("title")), 100) or "Study"
     top = f'<header class="top"><p class="eyebrow">Study</p><h1>{text(title)}</h1></header>'
     return page(
@@ -99,6 +112,19 @@ def render_part(results: Mapping[str, Any], kind: str, found: Mapping[str, Any])
         simulated=_SIMULATED if simulated else None,
         version=string(results.get("matlever_version")),
     )
+
+
+def _answers(
+    results: Mapping[str, Any], kind: str, found: Mapping[str, Any], simulated: bool
+) -> tuple[list[str], list[tuple[str, str]]]:
+    """Return a section per target with the part of one kind, and the links to them."""
+    known = {string(target.get("name")): target for target in records(results.get("targets"))}
+    sections, nav = [], []
+    for place, answer in enumerate(records(found.get("targets"))):
+        target = {**known.get(string(answer.get("name")), {}), **answer}
+        nav.append((anchor(place), plain(target_label(target), 40)))
+        sections.append(_section(target, place, simulated, _PARTS[kind](target, f"t{place + 1}")))
+    return sections, nav
 
 
 _PARTS: dict[str, Callable[[Mapping[str, Any], str], str]] = {

@@ -159,6 +159,16 @@ summary{cursor:pointer;color:var(--blue);font-size:.92rem;padding:.2rem 0;width:
 border:2px solid var(--blue)}
 .track .dot{top:calc(50% - .33rem);margin-left:-.33rem}
 .track .ring,.key .ring{background:var(--card);border-color:var(--orange)}
+.track .way{top:calc(50% - 1.5px);height:3px;background:var(--blue)}
+.track .span{top:calc(50% - .42rem);height:.84rem;background:var(--wash);border-radius:2px}
+.track .goal{top:0;bottom:0;background:var(--green);opacity:.28;border-radius:2px}
+.steps{margin:.7rem 0}
+.step{display:grid;grid-template-columns:minmax(0,1fr) auto;gap:.1rem .8rem;padding:.3rem 0;
+font-size:.88rem;line-height:1.35;border-top:1px solid var(--grid)}
+.step .name{overflow-wrap:anywhere}.step .value{text-align:right}
+.step .track{grid-column:1/-1;min-width:0}
+.step.aim .name{font-weight:600}.step.aside,.step small{color:var(--soft)}
+.panel>p{font-size:.92rem;line-height:1.5;max-width:none}.panel>.how{font-size:.84rem}
 .ends{display:flex;justify-content:space-between;font-size:.75rem;color:var(--soft);
 font-weight:400}
 .key{display:flex;flex-wrap:wrap;gap:.3rem 1.3rem;font-size:.85rem;color:var(--soft);
@@ -199,6 +209,7 @@ outline:1px solid var(--grid)}
 .heat .truth .strip{height:1.1rem}
 .grid.three{grid-template-columns:repeat(auto-fill,minmax(min(20rem,100%),1fr))}
 .grid.three figure{margin:0}
+.grid.changes{grid-template-columns:repeat(auto-fill,minmax(min(21rem,100%),1fr))}
 .grid.maps{grid-template-columns:repeat(auto-fill,minmax(min(23rem,100%),1fr))}
 .heat .thin .strip{height:.85rem}
 .heat .thin .name,.heat .head{font-size:.8rem;color:var(--soft)}

@@ -1,3 +1,8 @@
+from .changes import Changes as Changes
+from .changes import change as change
+from .changes import reachable as reachable
+from .experiments import described as described
+from .experiments import propose as propose
 from .green_lime import reproduce_green_lime as reproduce_green_lime
 from .known import KnownRows as KnownRows
 from .model import StudyModel as StudyModel
@@ -17,3 +22,4 @@ from .settings import StudySettings as StudySettings
 from .turn import Wishes as Wishes
 from .turn import find_column as find_column
 from .turn import turned_editor as turned_editor
+from .turn import widened_editor as widened_editor

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from matlever.exceptions import SettingsError
-from matlever.explanation import explain, strongest_pairs, sweep, sweep_pair
+from matlever.explanation import explain, nearest_known, strongest_pairs, sweep, sweep_pair
 from matlever.knobs import TableEditor
 from matlever.study.rows import spread_rows
 from matlever.study.target import TargetRows
 from matlever.study.words import NO_SKILL
 from matlever.validation import CrossConformalRegressor
 
-__all__ = ["paired", "swept", "weighed"]
+__all__ = ["calls_around", "neighbouring", "paired", "swept", "weighed"]
 
 _ROWS_WEIGHED = 300
 _CALLS = 60_000
@@ -24,6 +25,7 @@ _ROWS_SWEPT = 20
 _SWEEP_VALUES = 21
 _PAIRS_SHOWN = 2
 _PAIR_VALUES = 13
+_ROWS_COMPARED = 20
 _KEPT = (
     "method",
     "estimand",
@@ -117,3 +119,30 @@ def paired(
         ).to_dict()
         for pair in ranked
     ]
+
+
+def neighbouring(
+    editor: TableEditor, rows: TargetRows, held_out: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Return the other known row nearest to each of the rows that are predicted worst.
+
+    Parameters
+    ----------
+    editor : TableEditor
+    rows : TargetRows
+    held_out : mapping
+        Measured values and out-of-fold predictions of these rows, in their order.
+    """
+    if len(rows.X) < 2:
+        return None
+    miss = np.abs(np.subtract(held_out["measured"], held_out["predicted"]))
+    worst = np.argsort(-miss, kind="stable")[:_ROWS_COMPARED]
+    found = nearest_known(editor, rows.X.iloc[worst], rows.X, 1, outcomes=rows.y, exclude_self=True)
+    return {
+        "rows": list(found.rows),
+        "nearest": [labels[0] for labels in found.labels],
+        "measured": [] if found.outcomes is None else found.outcomes[:, 0, 0].tolist(),
+        "distance": found.distance[:, 0].tolist(),
+        "radius": found.radius,
+        "sentences": [found.sentence_of(i) for i in range(len(found.rows))],
+    }

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from matlever.explanation import explain, sweep, sweep_pair
+from matlever.explanation import NearestKnown, explain, nearest_known, sweep, sweep_pair
 from matlever.knobs import TableEditor
 from matlever.study.explain import calls_around
 from matlever.tables import Column
@@ -34,13 +34,15 @@ class Answered:
         What the function of `matlever.explanation` returned for each.
     frame : DataFrame
         The rows the question was about.
+    nearest : NearestKnown or None
+        The known rows nearest to each.
     """
 
     kind: str
     targets: tuple[Column, ...]
     answers: tuple[Any, ...]
     frame: pd.DataFrame
-    beside: dict[str, Any] = field(default_factory=dict)
+    nearest: NearestKnown | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -49,14 +51,14 @@ class Answered:
         return tuple(dict.fromkeys(said))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return ``{"targets": [{"name", "unit", kind: ...}], ...}`` as plain JSON values."""
-        return {
+        """Return ``{"targets": [{"name", "unit", kind: ...}], "nearest": ...}`` as plain JSON."""
+        plain: dict[str, Any] = {
             "targets": [
                 {"name": column.name, "unit": column.unit, self.kind: _entry(self.kind, answer)}
                 for column, answer in zip(self.targets, self.answers, strict=True)
-            ],
-            **self.beside,
+            ]
         }
+        return plain if self.nearest is None else {**plain, "nearest": self.nearest.to_dict()}
 
     def to_frame(self) -> pd.DataFrame:
         """Return the answers as one table, with the target in the first column."""
@@ -116,7 +118,18 @@ def explained(
         )
         for column in targets
     ]
-    return Answered("weights", tuple(targets), tuple(answers), frame)
+    samples = study.samples
+    own = frame.index.isin(samples.index).all() and samples.loc[frame.index].equals(frame)
+    nearest = nearest_known(
+        knobs,
+        frame,
+        samples,
+        3,
+        outcomes=study.outcomes[[column.name for column in targets]],
+        targets=[column.label for column in targets],
+        exclude_self=bool(own),  # a file's line numbers may be those of known rows
+    )
+    return Answered("weights", tuple(targets), tuple(answers), frame, nearest)
 
 
 def swept_alone(

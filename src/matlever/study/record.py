@@ -6,6 +6,7 @@ import platform
 import shlex
 from datetime import UTC, datetime
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from matlever.study.settings import StudySettings
 __all__ = ["run_record", "study_command", "versions"]
 
 _LIBRARIES = ("numpy", "scipy", "pandas", "scikit-learn", "torch")
+_OPTIONAL = ("botorch",)
 
 
 def versions() -> dict[str, str]:
     """Return the versions that decide the numbers."""
-    return {name: version(name) for name in _LIBRARIES}
+    there = [name for name in _OPTIONAL if find_spec(name) is not None]
+    return {name: version(name) for name in (*_LIBRARIES, *there)}
 
 
 def run_record(seconds: float, n_reused: int) -> dict[str, Any]:
@@ -91,6 +94,7 @@ _OPTIONS = {
     "limits": "limit",
     "costs": "cost",
     "steps": "step",
+    "advice": "advice",
     "seed": "seed",
     "device": "device",
 }

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,8 @@ from matlever._version import __version__
 from matlever.exceptions import ModelFileError, SettingsError, StudyError
 from matlever.knobs import TableEditor
 from matlever.storage import read_json, read_model, write_json, write_text
-from matlever.study.explain import paired, swept, weighed
+from matlever.study.compute import Progress, computed
+from matlever.study.experiments import can_propose
 from matlever.study.folder import (
     PARTS,
     RESULTS_SCHEMA,
@@ -29,19 +28,13 @@ from matlever.study.folder import (
 )
 from matlever.study.known import KnownRows
 from matlever.study.model import StudyModel
-from matlever.study.one_target import spread_factor
-from matlever.study.record import run_record, study_command, versions
+from matlever.study.record import run_record
 from matlever.study.settings import StudySettings
 from matlever.study.stages import Stages
-from matlever.study.target import target_rows
 from matlever.study.turn import Wishes, turned_editor
-from matlever.study.validate import count_fits, validate
-from matlever.study.words import headline, target_sentence
 from matlever.tables import Table, read_table
 
 __all__ = ["Progress", "Study", "load_study", "run_study"]
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -160,7 +153,7 @@ def run_study(
     _check_device(asked.device)
     stages = Stages(folder / PARTS, key)
     with _threads(asked.jobs):
-        results, model = _computed(table, known, asked, stages, progress)
+        results, model = computed(table, known, wishes, asked, stages, progress)
     results["key"] = key
     # While results.json is missing the study is not complete: an earlier one goes first, and the
     # new one is written after everything it describes.
@@ -254,72 +247,6 @@ def read_study_table(settings: StudySettings) -> Table:
     )
 
 
-def _computed(
-    table: Table,
-    known: KnownRows,
-    settings: StudySettings,
-    stages: Stages,
-    progress: Progress | None,
-) -> tuple[dict[str, Any], StudyModel]:
-    """Return the results and the model, taking finished parts from `stages`."""
-    rows = [target_rows(table, column, settings) for column in table.target_columns]
-    tick = _ticker(progress, sum(count_fits(one, settings) + 3 for one in rows))
-    targets, predictors, factors = [], {}, {}
-    for position, one in enumerate(rows):
-        validated = validate(one, settings, stages, tick)
-        predictor = validated.predictor
-        skill = validated.results["verdict"]["skill"]
-        name = one.column.name
-        tick(0, f"{name}: weights of the knobs")
-        weights = stages.value(
-            f"weights-{position}",
-            partial(weighed, predictor, known.observed, one, settings.seed, skill),
-        )
-        tick(1, f"{name}: sweeps")
-        sweeps = stages.value(
-            f"sweeps-{position}",
-            partial(swept, predictor, known.observed, one, validated.has_intervals),
-        )
-        tick(1, f"{name}: two knobs together")
-        pairs = stages.value(f"pairs-{position}", partial(paired, predictor, known.observed, one))
-        tick(1, f"{name}: done")
-        targets.append({**validated.results, "weights": weights, "sweeps": sweeps, "pairs": pairs})
-        predictors[name] = predictor
-        factors[name] = spread_factor(predictor, one.X, settings.level)
-    data = table.to_dict()
-    results = {
-        "schema": RESULTS_SCHEMA,
-        "matlever_version": __version__,
-        "title": f"{_listed([one.column.name for one in rows])} from {table.source}",
-        "data": data,
-        "settings": {**settings.to_dict(), "file": table.source},
-        "targets": targets,
-        "summary": {
-            "headline": headline(targets),
-            "sentences": [
-                target_sentence(target, target["scores"][0]["honest"]["r2"]) for target in targets
-            ],
-        },
-        "warnings": list(data.get("warnings", [])),
-        "record": {
-            "python": platform.python_version(),
-            "libraries": versions(),
-            "seed": settings.seed,
-            "command": study_command(settings),
-        },
-    }
-    model = StudyModel(
-        table.input_columns,
-        table.target_columns,
-        predictors,
-        settings.level,
-        {one.column.name: one.honest.n_units for one in rows},
-        factors,
-        known,
-    )
-    return results, model
-
-
 def _check_device(device: str) -> None:
     """Raise SettingsError unless torch can compute on `device`."""
     import torch
@@ -341,19 +268,11 @@ def _finished(folder: Path, key: str) -> Study | None:
         study = load_study(folder)
     except (StudyError, ModelFileError):
         return None
-    return study if study.results.get("key") == key else None
-
-
-def _ticker(progress: Progress | None, total: int) -> Callable[[int, str], None]:
-    done = 0
-
-    def tick(fits: int, what: str) -> None:
-        nonlocal done
-        done += fits
-        if progress is not None:
-            progress(done, total, what)
-
-    return tick
+    if study.results.get("key") != key:
+        return None
+    # What was left out for want of a library is made up for when the library is there.
+    missing = (study.results.get("next") or {}).get("missing")
+    return None if missing and can_propose() else study
 
 
 @contextmanager
@@ -368,7 +287,3 @@ def _threads(jobs: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]

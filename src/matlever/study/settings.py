@@ -36,7 +36,7 @@ _SECTIONS: dict[str, tuple[str, ...]] = {
     "validation": ("folds", "repeats", "level", "three_numbers"),
     "model": ("log_targets",),
     "knobs": ("limits", "fixed", "costs", "steps", "relations"),
-    "run": ("seed", "jobs", "device"),
+    "run": ("advice", "seed", "jobs", "device"),
     # Its keys are the targets.
     "goals": (),
 }
@@ -100,6 +100,8 @@ class StudySettings:
         What is wanted of a target: ``"maximise"``, ``"minimise"``, a number, or a range
         ``(lower, upper)`` with None for an open side. Limits and goals change what is advised,
         never the model.
+    advice : bool, default=True
+        Whether to look for changes that reach the goals and for experiments to run next.
     seed : int, default=0
         Seed of everything random.
     jobs : int, optional
@@ -130,6 +132,7 @@ class StudySettings:
     steps: Mapping[str, Any] = field(default_factory=dict)
     relations: tuple[Mapping[str, Any], ...] = ()
     goals: Mapping[str, Any] = field(default_factory=dict)
+    advice: bool = True
     seed: int = 0
     jobs: int | None = None
     device: str = "cpu"
@@ -175,8 +178,9 @@ class StudySettings:
             found.append(f"seed must be a whole number from 0 to {2**32 - 1}, not {self.seed!r}.")
         if not isinstance(given["level"], float) or not 0.5 <= self.level < 1.0:
             found.append(f"level must be a number from 0.5 to below 1, not {self.level!r}.")
-        if not isinstance(given["three_numbers"], bool):
-            found.append(f"three_numbers must be true or false, not {given['three_numbers']!r}.")
+        for name in ("three_numbers", "advice"):
+            if not isinstance(given[name], bool):
+                found.append(f"{name} must be true or false, not {given[name]!r}.")
         return found
 
     @property

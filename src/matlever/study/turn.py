@@ -5,16 +5,18 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pandas as pd
+
 from matlever.exceptions import SettingsError
-from matlever.knobs import Knob, KnobSpace, TableEditor
+from matlever.knobs import Knob, KnobSpace, LinearRelation, TableEditor
 from matlever.study.wishes import READERS, Goal, Range
 from matlever.tables import Column
 
-__all__ = ["Wishes", "find_column", "turned_editor"]
+__all__ = ["Wishes", "find_column", "turned_editor", "widened_editor"]
 
 
 @dataclass(frozen=True)
@@ -81,18 +83,18 @@ def turned_editor(observed: TableEditor, wishes: Wishes) -> TableEditor:
             problems.append(str(error))
     if problems:
         raise SettingsError("\n".join(problems))
-    if not wishes.relations:
-        return TableEditor(
-            KnobSpace(knobs, observed.space.mixtures), observed.columns, observed.fill
-        )
-    from matlever.knobs import LinearRelation
+    return _with_knobs(observed, knobs, wishes.relations)
 
-    relations = [
-        LinearRelation(dict(one["coefficients"]), one["lower"], one["upper"])
-        for one in wishes.relations
+
+def _with_knobs(
+    editor: TableEditor, knobs: Sequence[Knob], relations: Sequence[Mapping[str, Any]] = ()
+) -> TableEditor:
+    """Return an editor of the same columns with other knobs, and further relations."""
+    more = [
+        LinearRelation(dict(one["coefficients"]), one["lower"], one["upper"]) for one in relations
     ]
-    space = KnobSpace(knobs, observed.space.mixtures, [*observed.space.relations, *relations])
-    return TableEditor(space, observed.columns, observed.fill)
+    space = KnobSpace(knobs, editor.space.mixtures, [*editor.space.relations, *more])
+    return TableEditor(space, editor.columns, editor.fill)
 
 
 def _turned(knob: Knob, wishes: Wishes) -> Knob:
@@ -121,6 +123,25 @@ def _turned(knob: Knob, wishes: Wishes) -> Knob:
             raise SettingsError(f"{knob.name!r}: no multiple of {step:g} lies within its limits.")
         changes |= {"kind": "grid", "step": step, "levels": (), "lower": low, "upper": high}
     return dataclasses.replace(knob, **changes) if changes else knob
+
+
+def widened_editor(editor: TableEditor, rows: pd.DataFrame, keep: Collection[str]) -> TableEditor:
+    """Return an editor whose limits also hold the rows given, but for the knobs in `keep`.
+
+    Knobs with words, fixed knobs, grids and parts of mixtures stay as they are.
+    """
+    parts = {name for mixture in editor.space.mixtures for name in mixture.names}
+    knobs = []
+    for knob in editor.space:
+        if knob.kind in ("continuous", "integer") and not knob.fixed:
+            cells = rows[knob.name].astype(float)
+            if knob.name not in keep and knob.name not in parts and cells.notna().any():
+                low, high = min(knob.low, float(cells.min())), max(knob.high, float(cells.max()))
+                whole = knob.kind == "integer" and bool((cells.dropna() % 1 == 0).all())
+                kind = knob.kind if whole else "continuous"
+                knob = dataclasses.replace(knob, lower=low, upper=high, kind=kind)
+        knobs.append(knob)
+    return _with_knobs(editor, knobs)
 
 
 def find_column(said: str, columns: Sequence[Column], what: str) -> Column:

@@ -11,9 +11,11 @@ __all__ = [
     "gap_sentence",
     "headline",
     "interval_sentence",
+    "listed",
     "number",
     "score_text",
     "target_sentence",
+    "with_unit",
 ]
 
 # R2 on random folds minus R2 on whole held-out groups from which on the report speaks of it.
@@ -161,15 +163,16 @@ def headline(targets: Sequence[Mapping[str, Any]]) -> str:
     new = " on new groups" if any(t["protocols"]["random"] for t in targets) else ""
     parts = []
     if by_skill["able"]:
-        parts.append(f"These inputs predict {_listed(by_skill['able'])}{new}")
+        parts.append(f"These inputs predict {listed(by_skill['able'])}{new}")
     if by_skill["weak"]:
-        parts.append(f"There are signs of weak skill{new} for {_listed(by_skill['weak'])}")
+        parts.append(f"There are signs of weak skill{new} for {listed(by_skill['weak'])}")
     if by_skill["none"]:
-        parts.append(f"There is no evidence of skill{new} for {_listed(by_skill['none'])}")
+        parts.append(f"There is no evidence of skill{new} for {listed(by_skill['none'])}")
     return ". ".join(parts) + "."
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Return names as a person would say them: "a, b and c"."""
     if len(names) <= 1:
         return "".join(names)
     return ", ".join(names[:-1]) + " and " + names[-1]

@@ -1,0 +1,322 @@
+"""What to change so that a goal is reached: the least change from given rows of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from matlever.exceptions import DataError, SettingsError
+from matlever.explanation import counterfactual, nearest_known
+from matlever.knobs import TableEditor
+from matlever.study.known import KnownRows
+from matlever.study.rows import spread_rows
+from matlever.study.wishes import Goal, Range
+from matlever.study.words import listed, number
+
+if TYPE_CHECKING:
+    from matlever.explanation import Counterfactuals
+    from matlever.study.model import StudyModel
+
+__all__ = ["Changes", "advice_sentences", "change", "changes_part", "reachable"]
+
+_ROWS = 3
+_MOST_TARGETS = 4
+_TENTH = 0.1
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The least changes that reach a goal, and what they do to the other targets.
+
+    Attributes
+    ----------
+    found : Counterfactuals
+        Of the targets with a goal.
+    names : tuple of str
+        All targets of the study.
+    before : ndarray of shape (n, t)
+        Predictions of all targets at the rows.
+    after : DataFrame
+        What :meth:`StudyModel.predict_table` says at the answers.
+    nearest : tuple
+        Label of the known row nearest to each answer.
+    """
+
+    found: Counterfactuals
+    names: tuple[str, ...]
+    before: np.ndarray[Any, np.dtype[np.float64]]
+    after: pd.DataFrame
+    nearest: tuple[Any, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain JSON values: what the search found, and ``others``."""
+        plain: dict[str, Any] = self.found.to_dict()
+        del plain["n_calls"]
+        wished = {wish.name for wish in self.found.wishes}
+        others = [name for name in self.names if name not in wished]
+        entry = 0
+        for position, row in enumerate(plain["rows"]):
+            for answer in row["answers"]:
+                answer["nearest"] = self.nearest[entry]
+                answer["others"] = [
+                    {
+                        "target": name,
+                        "before": float(self.before[position, self.names.index(name)]),
+                        "after": float(self.after[name].iloc[entry]),
+                        "lower": _or_none(self.after[f"{name} lower"].iloc[entry]),
+                        "upper": _or_none(self.after[f"{name} upper"].iloc[entry]),
+                    }
+                    for name in others
+                ]
+                entry += 1
+        return plain
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one line per answer, with the predictions of all targets."""
+        frame: pd.DataFrame = self.found.to_frame()
+        wished = {wish.name for wish in self.found.wishes}
+        for name in self.names:
+            if name not in wished:
+                for ending in ("", " lower", " upper"):
+                    frame[f"{name}{ending}"] = self.after[f"{name}{ending}"].to_numpy()
+        return frame.assign(nearest=list(self.nearest))
+
+
+def change(
+    model: StudyModel,
+    known: KnownRows,
+    frame: pd.DataFrame,
+    goals: Mapping[str, Goal],
+    *,
+    editor: TableEditor | None = None,
+    n_answers: int = 1,
+    max_changes: int | None = None,
+    near_data: bool = True,
+    confidence: Literal["prediction", "interval"] = "prediction",
+    time_limit: float | None = None,
+    seed: int = 0,
+) -> Changes:
+    """Find the least change from each row that brings the predictions to the goals.
+
+    Parameters
+    ----------
+    model : StudyModel
+    known : KnownRows
+    frame : DataFrame of shape (n, n_inputs)
+        Rows to start from.
+    goals : mapping of str to goal
+        By target; all must hold at once. The most and the least are to be as good as the best known
+        run (:func:`reachable`).
+    editor : TableEditor, optional
+        The knobs; default with the limits the study's user set.
+    n_answers, max_changes, confidence, time_limit
+        As for `matlever.explanation.counterfactual`.
+    near_data : bool, default=True
+        Whether answers are looked for in known territory first.
+    seed : int, default=0
+    """
+    knobs = known.editor if editor is None else editor
+    names = list(goals)
+    # Of one target alone only its own model is asked, which is quicker.
+    predictor = model.for_target(names[0]) if len(names) == 1 else model
+    columns = {column.name: column for column in model.targets}
+    asked = names if len(names) == 1 else list(columns)
+    best = best_known(model, known)
+    found = counterfactual(
+        predictor,
+        knobs,
+        frame,
+        {name: reachable(goal, best[name]) for name, goal in goals.items()},
+        reference=known.samples,
+        stay_near_data=near_data,
+        n_answers=n_answers,
+        max_changes=max_changes,
+        confidence=confidence,
+        level=model.level,
+        targets=asked,
+        target_units=[columns[name].unit for name in asked],
+        time_limit=time_limit,
+        random_state=seed,
+    )
+    rendered = pd.DataFrame(knobs.render(frame.iloc[found.row], found.settings[:, None]))
+    nearest = nearest_known(knobs, rendered, known.samples, 1)
+    return Changes(
+        found,
+        tuple(columns),
+        model.predict(frame),
+        model.predict_table(rendered),
+        tuple(labels[0] for labels in nearest.labels),
+    )
+
+
+def best_known(model: StudyModel, known: KnownRows) -> pd.DataFrame:
+    """Return the predictions of all targets at the known rows.
+
+    They say better than the measured values what "the best known run" can be counted on to give:
+    the best of many measured values owes some of that to chance.
+    """
+    return pd.DataFrame(
+        model.predict(known.samples), index=known.samples.index, columns=list(model.predictors)
+    )
+
+
+def reachable(goal: Goal, known: pd.Series[float]) -> float | Range:
+    """Return a number or a range; the most is to be as good as the best known run, or better."""
+    if goal == "maximise":
+        return float(known.max()), None
+    if goal == "minimise":
+        return None, float(known.min())
+    if isinstance(goal, str):
+        raise SettingsError(f"The goal {goal!r} is not known.")
+    return goal
+
+
+def changes_part(
+    model: StudyModel,
+    known: KnownRows,
+    goals: Mapping[str, Goal],
+    targets: Sequence[Mapping[str, Any]],
+    seed: int,
+) -> dict[str, Any]:
+    """Return the ``changes`` entry of the results.
+
+    With goals: from a few rows that do not meet them. Without: from the median row into the
+    highest and the lowest tenth of each target, as an example.
+
+    Parameters
+    ----------
+    model, known, seed
+        As for :func:`change`.
+    goals : mapping of str to goal
+        What the user wants; those for targets without skill are set aside, and said.
+    targets : sequence of mapping
+        The ``targets`` entry of the results.
+    """
+    able = [target["name"] for target in targets if target["verdict"]["skill"] != "none"]
+    blind = [target["name"] for target in targets if target["name"] not in able]
+    kept = {name: goal for name, goal in goals.items() if name in able}
+    if not able or (goals and not kept):
+        return {
+            "sentence": f"The model shows no skill for {listed(blind)}: a change it proposes would "
+            "describe the model and not the material, so none is given. See what to run next.",
+            "questions": [],
+        }
+    try:
+        return _answered(model, known, goals, kept, able, seed)
+    except (SettingsError, DataError) as error:  # every knob is fixed, or nothing can be compared
+        return {"sentence": f"No change is proposed: {error}", "questions": []}
+
+
+def advice_sentences(changes: Mapping[str, Any] | None) -> list[str]:
+    """Return the first answer of each question in one sentence, for the top of the report."""
+    said = []
+    for question in (changes or {}).get("questions", ()):
+        for row in question["rows"][:1]:
+            said += [f"From row {row['row']}: {one['sentence']}" for one in row["answers"][:1]]
+    return said
+
+
+def _answered(
+    model: StudyModel,
+    known: KnownRows,
+    goals: Mapping[str, Goal],
+    kept: Mapping[str, Goal],
+    able: Sequence[str],
+    seed: int,
+) -> dict[str, Any]:
+    """Answer the user's question about targets with skill, or give examples."""
+    if kept:
+        said, questions = _asked(model, known, kept, seed)
+        sentence = f"The least change from a few known rows that reaches the goal. {said}"
+        unheard = [name for name in goals if name not in kept]
+        if unheard:
+            sentence += f" The goal for {listed(unheard)} is left out: no skill there."
+    else:
+        examples = [
+            _example(model, known, name, side, seed)
+            for name in able[:_MOST_TARGETS]
+            for side in ("highest", "lowest")
+        ]
+        questions = [example for example in examples if example is not None]
+        sentence = (
+            "No goal was given (--goal), so these are examples: the least change that takes the "
+            "median row into the highest or the lowest tenth of what was measured."
+        )
+    return {"sentence": sentence, "questions": questions}
+
+
+def _asked(
+    model: StudyModel, known: KnownRows, goals: Mapping[str, Goal], seed: int
+) -> tuple[str, list[dict[str, Any]]]:
+    """Answer the user's own question from rows that do not meet the goals, nor are predicted to."""
+    first = known.outcomes[next(iter(goals))].dropna()
+    predicted = best_known(model, known)
+    # Where a target was not measured its prediction stands for it.
+    measured = known.outcomes[list(goals)].fillna(predicted)
+    met = [_meets(frame, goals, predicted) for frame in (measured, predicted)]
+    n_met, n_rows = int(met[0].sum()), len(known.samples)
+    rest = first.loc[first.index.isin(known.samples.index[~met[0] & ~met[1]])]
+    said = f"{n_met} of {n_rows} known rows meet the goal already."
+    if rest.empty:
+        return said, []
+    chosen = rest.index[spread_rows(rest, _ROWS)]
+    found = change(model, known, known.samples.loc[chosen], goals, seed=seed).to_dict()
+    units = {column.name: column.unit for column in model.targets}
+    text = listed(
+        [
+            f"{goal['target']} {goal['text']}"
+            + (f" {units[goal['target']]}" if units[goal["target"]] else "")
+            + (
+                ", as the best known run is predicted"
+                if isinstance(goals[goal["target"]], str)
+                else ""
+            )
+            for goal in found["goal"]
+        ]
+    )
+    return said, [{"sentence": f"To reach: {text}", **found}]
+
+
+def _meets(
+    frame: pd.DataFrame, goals: Mapping[str, Goal], best: pd.DataFrame
+) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return which rows of a frame of outcomes meet all the goals."""
+    met = np.ones(len(frame), dtype=bool)
+    for name, goal in goals.items():
+        wanted = reachable(goal, best[name])
+        low, high = wanted if isinstance(wanted, tuple) else (wanted, wanted)
+        values = frame[name].to_numpy(dtype=float)
+        met &= (values >= (-np.inf if low is None else low)) & (
+            values <= (np.inf if high is None else high)
+        )
+    return met
+
+
+def _example(
+    model: StudyModel,
+    known: KnownRows,
+    name: str,
+    side: Literal["highest", "lowest"],
+    seed: int,
+) -> dict[str, Any] | None:
+    """Answer what takes the median row to one end of what was measured."""
+    samples, outcomes = known.measured(name)
+    share = 1 - _TENTH if side == "highest" else _TENTH
+    edge = float(outcomes.quantile(share, interpolation="lower" if side == "lowest" else "higher"))
+    if outcomes.min() == outcomes.max():
+        return None
+    goal: Range = (edge, None) if side == "highest" else (None, edge)
+    row = samples.iloc[spread_rows(outcomes, 1)]
+    found = change(model, known, row, {name: goal}, seed=seed).to_dict()
+    unit = next(column.unit for column in model.targets if column.name == name)
+    said = f"{number(edge)} {unit}" if unit else number(edge)
+    end = "or more" if side == "highest" else "or less"
+    return {"sentence": f"To the {side} tenth of {name} ({said} {end})", **found}
+
+
+def _or_none(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,161 @@
+"""Which experiments to run next: towards the goals, or where least is known."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Literal
+
+import pandas as pd
+
+from matlever.exceptions import DataError, MissingExtraError, SettingsError
+from matlever.knobs import TableEditor
+from matlever.recommendation import suggest
+from matlever.study.known import KnownRows
+from matlever.study.words import listed
+
+if TYPE_CHECKING:
+    from matlever.recommendation import Suggestions
+    from matlever.study.model import StudyModel
+    from matlever.study.wishes import Goal
+
+__all__ = ["can_propose", "described", "propose", "proposed_part"]
+
+_EXPERIMENTS = 3
+
+
+def can_propose() -> bool:
+    """Return whether the library that suggests experiments is installed."""
+    return find_spec("botorch") is not None
+
+
+def propose(
+    model: StudyModel,
+    known: KnownRows,
+    goals: Mapping[str, Goal],
+    *,
+    n_experiments: int = _EXPERIMENTS,
+    explore: bool = False,
+    predict_with: Literal["study", "gp"] = "study",
+    editor: TableEditor | None = None,
+    pool: pd.DataFrame | None = None,
+    pending: pd.DataFrame | None = None,
+    context: Mapping[str, Any] | None = None,
+    seed: int = 0,
+) -> Suggestions:
+    """Suggest the next experiments of a study.
+
+    Parameters
+    ----------
+    model : StudyModel
+    known : KnownRows
+    goals : mapping of str to goal
+        By target; empty, or `explore`: experiments where least is known.
+    n_experiments : int, default=3
+        To run together.
+    explore : bool, default=False
+        Look where least is known although there are goals.
+    predict_with : {"study", "gp"}, default="study"
+        The study's own validated model with its calibrated standard deviation, or a Gaussian
+        process fitted for this.
+    editor : TableEditor, optional
+        The knobs; default with the limits the study's user set.
+    pool, pending : DataFrame, optional
+        Settings to choose among; runs under way.
+    context : mapping of str to float or str, optional
+        Inputs that are held at a setting.
+    seed : int, default=0
+    """
+    return suggest(
+        known.editor if editor is None else editor,
+        known.samples,
+        known.outcomes,
+        None if explore or not goals else dict(goals),
+        n_experiments=n_experiments,
+        method="explore" if explore or not goals else "expected improvement",
+        predictor=model if predict_with == "study" else None,
+        pool=pool,
+        pending=pending,
+        context=context,
+        level=model.level,
+        random_state=seed,
+    )
+
+
+def proposed_part(
+    model: StudyModel,
+    known: KnownRows,
+    goals: Mapping[str, Goal],
+    targets: Sequence[Mapping[str, Any]],
+    seed: int,
+) -> dict[str, Any]:
+    """Return the ``next`` entry of the results.
+
+    Parameters
+    ----------
+    model, known, seed
+        As for :func:`propose`.
+    goals : mapping of str to goal
+        What the user wants; those for targets without skill are set aside, and said.
+    targets : sequence of mapping
+        The ``targets`` entry of the results.
+    """
+    hopeless = [t["name"] for t in targets if t["verdict"]["skill"] == "none"]
+    kept = {name: goal for name, goal in goals.items() if name not in hopeless}
+    try:
+        found = propose(model, known, kept, seed=seed)
+    except MissingExtraError as error:
+        return {"sentence": f"{error}.", "experiments": [], "missing": "design"}
+    except (DataError, SettingsError) as error:
+        return {"sentence": f"No experiment is suggested: {error}", "experiments": []}
+    plain = described(found, kept)
+    return {"sentence": _sentence(goals, kept, hopeless, plain), **plain}
+
+
+def described(found: Suggestions, goals: Mapping[str, Goal]) -> dict[str, Any]:
+    """Return suggestions as plain JSON values, with the range that is wanted of each target."""
+    plain: dict[str, Any] = found.to_dict()
+    if plain["model"].startswith("StudyModel"):
+        plain["model"] = (
+            "the study's own model; its standard deviation is scaled to hold on rows not seen"
+        )
+    # Arguments of a function mean nothing to a reader of a page.
+    plain["warnings"] = [w.replace("; context= sets them otherwise", "") for w in plain["warnings"]]
+    for target in plain["targets"]:
+        goal = goals.get(target["target"]) if target["goal"] else None
+        target["range"] = (
+            None
+            if goal is None or isinstance(goal, str)
+            else list(goal)
+            if isinstance(goal, tuple)
+            else [goal, goal]
+        )
+    return plain
+
+
+def _sentence(
+    goals: Mapping[str, Goal],
+    kept: Mapping[str, Goal],
+    hopeless: Sequence[str],
+    found: Mapping[str, Any],
+) -> str:
+    """Say what was looked for, and why it was not the goal where it was not."""
+    n = len(found["experiments"])
+    together = f"{n} experiments to run together" if n > 1 else "One experiment"
+    blind = [name for name in goals if name in hopeless]
+    if kept:
+        wanted = listed([f"{t['target']}: {t['goal']}" for t in found["targets"] if t["goal"]])
+        text = f"{together}, each chosen for the improvement to be expected of it ({wanted})."
+        if blind:
+            text += f" The goal for {listed(blind)} is left out: the model shows no skill there."
+        return text
+    text = f"{together} where the model knows least."
+    if blind:
+        return (
+            f"{text} The goal for {listed(blind)} is left out: the model shows no skill there, so "
+            "experiments chosen to reach it would follow the model and not the material."
+        )
+    first = found["targets"][0]["target"] if found["targets"] else "TARGET"
+    example = f"--goal {shlex.quote(f'{first}=max')}"
+    return f"{text} With a goal (such as {example}) they are chosen to reach it."
