@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matlever.exceptions import MissingExtraError, SettingsError
-from matlever.knobs import Knob, KnobSpace, Mixture, TableEditor
+from matlever.knobs import Knob, KnobSpace, LinearRelation, Mixture, TableEditor
 from matlever.recommendation import suggest
 
 BOX = TableEditor(KnobSpace([Knob("a", "K", lower=0, upper=100), Knob("b", lower=-1, upper=1)]))
@@ -124,6 +124,28 @@ def test_every_suggestion_is_feasible(seed, goal, hold):
         assert found.to_frame()["passes"].tolist() == [2, 2]
     shown = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert shown["experiments"][0]["settings"]["gas"] in ("air", "N2", "Ar")
+
+
+def test_linear_relations_hold_and_are_named_where_they_block():
+    budget = LinearRelation({"t": 1, "hours": 20}, upper=250)
+    space = KnobSpace(
+        [Knob("t", "°C", lower=20, upper=300), Knob("hours", lower=0, upper=10)], [], [budget]
+    )
+    editor = TableEditor(space)
+    runs = _start(editor, 8)
+
+    def outcome():
+        return -(((runs["t"] - 200) / 100) ** 2) - ((runs["hours"] - 7.5) / 5) ** 2
+
+    for _ in range(5):
+        found = suggest(editor, runs, outcome(), "maximise")
+        assert space.is_feasible(found.settings).all()
+        runs = pd.concat([runs, found.to_frame()[["t", "hours"]]], ignore_index=True)
+    # The best that the budget allows, by Lagrange's equations.
+    weights = np.array([[1 / 100**2, 0, 1], [0, 1 / 5**2, 20], [1, 20, 0]])
+    best = np.linalg.solve(weights, [200 / 100**2, 7.5 / 5**2, 250])[:2]
+    np.testing.assert_allclose(runs.loc[outcome().idxmax()], best, rtol=0.1)
+    assert "t + 20 hours at its upper limit 250" in found.at_limits[0]
 
 
 def test_fixed_knobs_stay_as_in_the_best_run_and_say_so():

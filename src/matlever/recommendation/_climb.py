@@ -84,12 +84,10 @@ def _relations(
         weights = np.zeros(len(space))
         weights[space.positions(mixture.names)] = 1.0
         sums.append((weights, mixture.total, mixture.total))
-    for relation in getattr(space, "relations", ()):
+    for relation in space.relations:
         weights = np.zeros(len(space))
         weights[space.positions(relation.coefficients)] = list(relation.coefficients.values())
-        low = -np.inf if relation.lower is None else relation.lower
-        high = np.inf if relation.upper is None else relation.upper
-        sums.append((weights, low, high))
+        sums.append((weights, relation.least, relation.most))
     found = []
     rest = np.setdiff1d(np.arange(len(space)), free)
     for weights, low, high in sums:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from matlever.knobs import DataRegion
 from matlever.recommendation._coordinates import Coordinates
 from matlever.recommendation._known import Known
 from matlever.recommendation._prediction import Prediction
-from matlever.recommendation._reasons import Expected, limits_in_words, reason
+from matlever.recommendation._reasons import Expected, limits_in_words, reached, reason
 from matlever.recommendation._request import Request
 from matlever.recommendation._surrogate import Surrogate
 from matlever.recommendation._words import listed, number
@@ -261,19 +262,18 @@ def _limits_reached(request: Request, chosen: Chosen) -> list[str]:
     if request.pool is not None or request.method in ("explore", "reduce uncertainty"):
         return []
     space = request.editor.space
-    free = {space.names[j] for j in request.feasible.free}
-    counts: dict[tuple[str, str, float], int] = {}
-    for active in space.active_limits(chosen.settings):
-        for limit in active:
-            is_absent = space.mixture_of(limit.knob) is not None and limit.value == 0
-            if limit.knob in free and not is_absent:
-                key = (limit.knob, limit.side, limit.value)
-                counts[key] = counts.get(key, 0) + 1
+    kept = {space.names[j] for j in range(len(space)) if j not in request.feasible.free}
+    absent = {(name, "lower") for mixture in space.mixtures for name in mixture.names}
+    counts = Counter(
+        limit
+        for setting in chosen.settings
+        for limit in reached(space, setting)
+        if limit[0] not in kept and (limit[:2] not in absent or space[limit[0]].low != 0)
+    )
     n = len(chosen.settings)
     return [
         ("The suggestion stands" if n == 1 else f"{count} of {n} suggestions stand")
-        + f" at the {side} limit of {name}, {space[name].show(value)}: if that limit is not a hard "
-        "one, widen it."
+        + f" at the {side} limit of {name}, {value}: if that limit is not a hard one, widen it."
         for (name, side, value), count in counts.items()
         if 2 * count >= n
     ]

@@ -11,9 +11,11 @@ from matlever.knobs import KnobSpace
 from matlever.recommendation._words import listed, number
 from matlever.recommendation.goals import Goal
 
-__all__ = ["Expected", "limits_in_words", "reason"]
+__all__ = ["Expected", "limits_in_words", "reached", "reason"]
 
 Array = NDArray[np.float64]
+
+_BARELY = 0.01  # share of a knob's range beyond the known runs that is not worth a word
 
 
 @dataclass(frozen=True)
@@ -121,13 +123,24 @@ def reason(
     return said
 
 
+def reached(space: KnobSpace, settings: Array) -> list[tuple[str, str, str]]:
+    """Return the limits one setting (k,) stands at: name, side and value, as words.
+
+    Knobs that have no room and relations that are equations are left out.
+    """
+    width = {knob.name: knob.width for knob in space}
+    width |= {relation.label: relation.most - relation.least for relation in space.relations}
+    found = []
+    for name, side, value in space.active_limits(settings[None])[0]:
+        if width[name] > 0:
+            said = space[name].show(value) if name in space.names else number(value)
+            found.append((name, str(side), said))
+    return found
+
+
 def limits_in_words(space: KnobSpace, settings: Array, known: Array) -> tuple[list[str], list[str]]:
     """Limits one setting (k,) stands at, and the knobs that are beyond all known runs (n, k)."""
-    at_limits = [
-        f"{limit.knob} at its {limit.side} limit {space[limit.knob].show(limit.value)}"
-        for limit in space.active_limits(settings[None])[0]
-        if space[limit.knob].width > 0
-    ]
+    at_limits = [f"{name} at its {side} limit {at}" for name, side, at in reached(space, settings)]
     beyond = []
     for j, knob in enumerate(space):
         value, column = settings[j], known[:, j]
@@ -136,7 +149,7 @@ def limits_in_words(space: KnobSpace, settings: Array, known: Array) -> tuple[li
                 beyond.append(f"{knob.name} {knob.show(value)}")
         else:
             low, high = float(column.min()), float(column.max())
-            slack = 1e-9 * knob.width
+            slack = _BARELY * knob.width
             if value > high + slack:
                 beyond.append(f"{knob.name} {knob.show(value)} (so far up to {knob.show(high)})")
             elif value < low - slack:
