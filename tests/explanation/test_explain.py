@@ -16,7 +16,7 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from matlever.exceptions import SettingsError
 from matlever.explanation import explain, kernel_sensitivity, stability
 from matlever.explanation.stability import coefficient_stability, variable_stability
-from matlever.knobs import Knob, KnobSpace, Mixture, TableEditor
+from matlever.knobs import Knob, KnobSpace, LinearRelation, Mixture, TableEditor
 
 RNG = np.random.default_rng(3)
 X4 = RNG.normal(size=(30, 4)) * [1.0, 20.0, 0.1, 3.0] + [5.0, 100.0, 0.0, 1.0]
@@ -278,6 +278,65 @@ def test_a_level_weighs_what_it_differs_from_the_others():
     assert found[9].as_list()[0][0] == "w=c"
 
 
+@pytest.mark.parametrize("n_levels", [2, 3, 5, 12])
+@pytest.mark.parametrize("m", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("n_calls", [None, 161])
+def test_the_effects_of_levels_are_not_taken_for_slopes_of_numbers(n_levels, m, n_calls):
+    rng = np.random.default_rng(m)
+    names = [f"x{j}" for j in range(m)]
+    frame = pd.DataFrame(rng.normal(size=(80, m)), columns=names)
+    frame["w"] = [f"l{i}" for i in rng.integers(n_levels, size=80)]
+    effect = {f"l{i}": 3.0 * i**2 for i in range(n_levels)}
+    editor = TableEditor.from_frame(frame, limits=dict.fromkeys(names, (-1e4, 1e4)))
+    f, gradient = _quadratic(m, m)
+
+    def model(X):
+        return f(X[names].to_numpy()) + X["w"].map(effect).to_numpy(dtype=float)
+
+    found = explain(model, editor, frame, reference=frame, n_calls=n_calls)
+    np.testing.assert_allclose(found.slope[:, :m], gradient(frame[names].to_numpy()), rtol=1e-7)
+    assert found.n_calls <= 80 * (n_calls or 2 * 4 * -(-(m + 1) // 4) + 1)
+
+
+def test_further_points_keep_the_levels_shares_however_narrow_the_kernel():
+    frame = pd.DataFrame({"w": ["a"] * 5 + ["b"] * 3 + ["c"] * 2, "x": np.linspace(0, 1, 10)})
+    model = Asked(lambda X: X["x"].to_numpy())
+    model.predict = lambda X: (model.rows.append(X["w"]), X["x"].to_numpy())[1]
+    found = explain(model, frame, frame[:1], kernel_width=0.05, check=4000)
+    asked = model.rows[0].iloc[-4000:]
+    np.testing.assert_allclose((asked == "a").mean(), 0.5, atol=0.03)
+    np.testing.assert_allclose((asked == "c").mean(), 0.2, atol=0.03)
+    assert found.r2[0] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("design", ["auto", "axial", "sobol", "plackett-burman"])
+def test_relations_leave_slopes_of_linear_models_exact(design):
+    knobs = [Knob(n, lower=0.0, upper=1.0) for n in "abcd"]
+    few = KnobSpace(
+        [*knobs, Knob("t", lower=0, upper=100)],
+        [Mixture(tuple("abcd"), max_parts=2)],
+        [LinearRelation({"a": 100, "t": 1}, upper=120)],
+    )
+    X = few.sample(40, 0)
+    weights = np.array([1.0, 2.0, 6.0, -9.0, 30.0])
+    found = explain(lambda X: X @ weights, TableEditor(few), X, reference=X, design=design)
+    np.testing.assert_allclose(found.slope[:, 4], 30.0, rtol=1e-6)
+    # Of two parts present, few points can be too few to see every other part.
+    exact = np.isclose(found.slope, weights, rtol=1e-6).all(axis=1)
+    assert exact.mean() > (0.9 if design in ("auto", "sobol") else 0.8)
+    # An equation: only the difference of its two knobs can be seen.
+    tied = KnobSpace(
+        [Knob("a", lower=0, upper=10), Knob("b", lower=0, upper=10), Knob("c", lower=0, upper=1)],
+        relations=[LinearRelation({"a": 1, "b": 1}, lower=10, upper=10)],
+    )
+    X = tied.sample(40, 0)
+    found = explain(
+        lambda X: X @ [1.0, 2.0, 30.0], TableEditor(tied), X, reference=X, design=design
+    )
+    np.testing.assert_allclose(found.slope[:, 1] - found.slope[:, 0], 1.0, rtol=1e-3)
+    np.testing.assert_allclose(found.slope[:, 2], 30.0, rtol=1e-6)
+
+
 # -- fidelity and spread --------------------------------------------------------------------------
 
 
@@ -334,6 +393,30 @@ def test_spread_over_rotations_is_that_of_repeated_rotations():
     claimed = np.sqrt(np.mean([one.spread**2 for one in runs], axis=0))
     assert 0.75 < np.median(claimed / over_seeds) < 1.35
     assert runs[0].spread_over == "random rotations of the design"
+
+
+@pytest.mark.parametrize("unit", [1e-20, 1e-13, 1e12, 1e100])
+@pytest.mark.parametrize("check", [0, 20])
+def test_fidelity_does_not_depend_on_the_unit_of_the_target(unit, check):
+    f, _ = _quadratic(4, 1)
+    one = explain(f, WIDE, X4, reference=X4, check=check)
+    scaled = explain(lambda X: unit * f(X), WIDE, X4, reference=X4, check=check)
+    np.testing.assert_allclose(scaled.r2, one.r2, rtol=1e-6)
+    np.testing.assert_allclose(scaled.correlation, one.correlation, rtol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{}, {"check": 9}, {"design": "known-rows"}, {"n_calls": 99}])
+def test_rounding_of_a_constant_model_is_no_slope(options):
+    rng = np.random.default_rng(0)
+
+    def constant(X):
+        return 1e9 * (1 + 1e-16 * rng.choice([-1, 0, 1], size=len(X)))
+
+    found = explain(constant, WIDE, X4, reference=X4, **options)
+    assert (found.slope == 0).all()
+    assert np.isnan(found.r2).all()
+    assert not any("straight line" in text for text in found.warnings)
+    assert found.sentence == "No knob changes the prediction at any of the 30 rows."
 
 
 # -- other surrogates and modes -------------------------------------------------------------------

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlever.explanation.plan import Plan
-from matlever.explanation.surrogate import SurrogateFit, fidelity_of, less_mean, summed
+from matlever.explanation.surrogate import SurrogateFit, differences, fidelity_of, less_mean, summed
 
 __all__ = ["fit_balanced"]
 
@@ -34,7 +34,7 @@ def fit_balanced(plan: Plan, offset: Array, extent: Array, y: Array) -> Surrogat
         Predictions: the sample itself first.
     """
     # Less the sample's own prediction, which every surrogate is measured from; (n, t, N).
-    f = np.ascontiguousarray((y - y[:, :1]).swapaxes(1, 2))[:, :, 1:]
+    f = np.ascontiguousarray(differences(y, y[:, :1]).swapaxes(1, 2))[:, :, 1:]
     if extent.shape[1] == 1:
         return _fit_one_copy(plan, offset[:, 0], extent[:, 0], f)
     return _fit_copies(plan, offset, extent, f)

@@ -23,7 +23,7 @@ from matlever.explanation.designs import fold_over, random_rotations
 from matlever.explanation.neighbourhood import N_GROUPS, KnobScale
 from matlever.explanation.placement import place
 from matlever.explanation.radius import shells
-from matlever.explanation.surrogate import fit_least_squares
+from matlever.explanation.surrogate import differences, fit_least_squares
 from matlever.knobs import DataRegion, Editor, Predictor, predict_settings
 
 __all__ = ["explain_jointly"]
@@ -95,7 +95,11 @@ def explain_jointly(
     groups = np.arange(len(chosen)) % min(N_GROUPS, len(chosen))
     near = weights[:, chosen]
     fit = fit_least_squares(
-        features[:, chosen] * sigma[:, None, None], near, 1.0, groups, y[None] - y0[:, None]
+        features[:, chosen] * sigma[:, None, None],
+        near,
+        1.0,
+        groups,
+        differences(y[None], y0[:, None]),
     )
     found: dict[str, Any] = in_knobs(scale, centres, fit, fit.fidelity, y0)
     if one_target:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlever.explanation.neighbourhood import N_GROUPS, KnobScale
-from matlever.explanation.surrogate import fit_least_squares
+from matlever.explanation.surrogate import differences, fit_least_squares
 from matlever.knobs import Editor, Predictor, predict_settings
 
 __all__ = ["explain_from_known_rows"]
@@ -70,7 +70,9 @@ def explain_from_known_rows(
     # Groups must not follow the order of the file; the reference is spread by its place in it.
     groups = np.arange(len(known)) % min(N_GROUPS, len(known))
     penalty = 0.0 if len(known) >= needed else 1.0
-    fit = fit_least_squares(features, weights, 1.0, groups, y[None] - y0[:, None], penalty)
+    fit = fit_least_squares(
+        features, weights, 1.0, groups, differences(y[None], y0[:, None]), penalty
+    )
     found: dict[str, Any] = in_knobs(scale, centres, fit, fit.fidelity, y0)
     if one_target:
         found = {key: value[..., 0] for key, value in found.items()}

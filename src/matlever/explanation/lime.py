@@ -26,6 +26,7 @@ from matlever.explanation.sparse import fit_sparse
 from matlever.explanation.surrogate import (
     Fidelity,
     SurrogateFit,
+    differences,
     fidelity_of,
     fit_least_squares,
     summed,
@@ -76,7 +77,8 @@ def explain(
 
     The model is asked at a small symmetric design around each sample, all samples in one call, and
     a linear surrogate is fitted to its answers. The default takes ``2 * 4 * ceil(m / 4) + 1`` calls
-    for m moving knobs, is deterministic, and returns the exact gradient of a quadratic model.
+    or fewer for m moving knobs, is deterministic, and returns the exact gradient of a quadratic
+    model.
 
     Parameters
     ----------
@@ -94,9 +96,10 @@ def explain(
         level frequencies those of the draws. Default: the table, where `editor` is one, or the
         settings that an editor without such samples knows itself.
     design : str or Design, default="auto"
-        Where to ask. "auto" is one "fold-over" design, or "sobol" where `n_calls` allows for
-        six pairs per knob. Symmetric designs: ``"fold-over"`` (rows of a Hadamard matrix and their
-        mirror images), ``"axial"`` (one knob at a time, 2m points), ``"factorial"`` (:math:`2^m`).
+        Where to ask. "auto" is "fold-over", or "sobol" where `n_calls` allows for six pairs per
+        knob and no categorical knob has more than two levels. Symmetric designs: ``"fold-over"``
+        (rows of a Hadamard matrix and their mirror images), ``"axial"`` (one knob at a time, 2m
+        points), ``"factorial"`` (:math:`2^m`).
         Not symmetric, biased by curvature: ``"plackett-burman"``, ``"simplex"`` (m + 1 points).
         ``"sobol"``: mirrored pairs of low discrepancy, the most accurate for larger budgets.
         Draws: ``"gaussian"`` (LIME around the sample), ``"gaussian-mirrored"``,
@@ -169,7 +172,9 @@ def explain(
     how the prediction changes when one part grows at the expense of all others alike.
 
     A categorical knob has one slope: predicted by its level against the other levels as frequent as
-    they are in the reference.
+    they are in the reference. A single design asks about one, two or four of them, those most
+    frequent in the reference: only so many can be balanced against the other knobs, whose slopes
+    their effects would disturb otherwise. More `n_calls` see more of them.
 
     The spread is over other rotations of the same number of calls. With a single design there is
     none to compare: then it is half the difference between the slopes of its two mirrored halves,
@@ -317,9 +322,7 @@ class _Fitting:
         asked[:, 0] = centres
         placed = self.placed(centres, sigma, asked[:, 1 : 1 + n_points])
         if n_check:
-            asked[:, 1 + n_points :] = scale.around(
-                centres, self.check_draws * sigma[:, None, None]
-            )
+            asked[:, 1 + n_points :] = scale.around(centres, self.scaled(self.check_draws, sigma))
         y = predict_settings(
             self.predictor, self.editor, samples, asked, batch_rows=self.batch_rows
         )
@@ -329,8 +332,8 @@ class _Fitting:
         fidelity = fit.fidelity
         if n_check:
             at = scale.features(centres, asked[:, 1 + n_points :])
-            predicted = y[:, :1] + fit.offset[:, None] + at @ fit.slopes
-            actual = y[:, 1 + n_points :]
+            predicted = fit.offset[:, None] + at @ fit.slopes
+            actual = differences(y[:, 1 + n_points :], y[:, :1])
             fidelity = fidelity_of(
                 predicted.swapaxes(1, 2), actual.swapaxes(1, 2), np.ones(n_check)
             )
@@ -366,8 +369,7 @@ class _Fitting:
             )
             draws[:, :, scale.space.is_categorical] = plan.points[:, scale.space.is_categorical]
         elif self.from_neighbourhood:
-            draws = draws * sigma[:, None, None]
-            draws[:, :, scale.space.is_categorical] = plan.points[:, scale.space.is_categorical]
+            draws = self.scaled(draws, sigma)
         points = scale.around(centres, draws)
         if out is not None:
             out[:] = points
@@ -375,6 +377,12 @@ class _Fitting:
         outside = _share_outside(scale, centres, draws)
         sided = np.zeros(centres.shape, dtype=bool)
         return Placement(points, None, None, sided, outside, np.ones(len(points), dtype=bool))
+
+    def scaled(self, draws: Array, sigma: Array) -> Array:
+        """Draws (N, k) in the units of the neighbourhoods, (n, N, k); levels keep their shares."""
+        unit = np.where(self.scale.space.is_categorical, 1.0, sigma[:, None])
+        found: Array = draws * unit[:, None]
+        return found
 
     def fitted(
         self, centres: Array, placed: Placement, kappa: Array, sigma: Array, y: Array
@@ -412,7 +420,7 @@ class _Fitting:
             distance2 = (features**2).sum(axis=2)
             weights = np.exp(-distance2 / (2.0 * width[:, None] ** 2))
             centre = plan.centre
-        outcomes = y[:, 1:] - y[:, :1]
+        outcomes = differences(y[:, 1:], y[:, :1])
         if self.surrogate == "lasso":
             return fit_sparse(
                 scale,
@@ -449,10 +457,19 @@ def _placed_copies(
         out = np.empty((len(centres), plan.n_points, centres.shape[1]))
     size = plan.n_points // plan.n_copies
     parts = []
-    for start in range(0, plan.n_points, size):
-        some = slice(start, start + size)
+    for copy in range(plan.n_copies):
+        some = slice(copy * size, (copy + 1) * size)
         parts.append(
-            place(scale, centres, sigma, plan.points[some], plan.is_symmetric, out[:, some])
+            place(
+                scale,
+                centres,
+                sigma,
+                plan.points[some],
+                plan.is_symmetric,
+                out[:, some],
+                copy=copy,
+                n_copies=plan.n_copies,
+            )
         )
     offsets = [part.offset for part in parts if part.offset is not None]
     extents = [part.extent for part in parts if part.extent is not None]
@@ -600,7 +617,8 @@ def _warnings(found: dict[str, Any], check: int, plan: Plan) -> list[str]:
     warnings = []
     outside = found["outside"].mean()
     if outside > _MANY_OUTSIDE:
-        what = "were moved to them" if plan.is_random else "the designs were shrunk to fit"
+        moved = plan.is_random or plan.is_clipped
+        what = "were moved to them" if moved else "the designs were shrunk to fit"
         warnings.append(
             f"{outside:.0%} of the values asked for lay outside the limits and {what}; a smaller "
             "kernel_width stays closer to the sample."

@@ -9,6 +9,8 @@ stands at an edge of the simplex.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,8 @@ Array = NDArray[np.float64]
 
 # Share of a step below which a symmetric pair is given up for one on the open side.
 _LEAST_STEP = 0.25
+# Points of which all halves are tried (462 for twelve).
+_LARGEST_HALVED = 12
 # Shares of the way to the middle of the data that a mixture's design may move.
 _MOVES = (0.0, 0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
 
@@ -60,6 +64,9 @@ def place(
     design: Array,
     paired: bool,
     out: Array | None = None,
+    *,
+    copy: int = 0,
+    n_copies: int = 1,
 ) -> Placement:
     """Place a design around each centre.
 
@@ -77,6 +84,9 @@ def place(
         Whether points 2i and 2i + 1 are mirror images.
     out : ndarray of shape (n, N, k) or None, default=None
         Where to write the settings.
+    copy, n_copies : int
+        Which copy of the design this is, of how many: they share out the other levels of a
+        categorical knob.
     """
     space = scale.space
     n, k = centres.shape
@@ -115,7 +125,7 @@ def place(
         points[:, :, turned] = middle[:, None] + step[:, None] * design[:, numeric]
     for f in alone[words].tolist():
         straight &= bool(two_level[f])
-        _set_levels(scale, points, int(scale.knob_of[f]), centres, design[:, f])
+        _set_levels(scale, points, f, centres, design, copy, n_copies)
         offset[:, f], extent[:, f] = -0.5, 0.5 / reach[f]
     for number in np.unique(scale.mixture_of[scale.mixture_of >= 0]).tolist():
         straight &= _set_mixture(scale, points, number, centres, width, design, offset, extent)
@@ -180,10 +190,55 @@ def _on_levels(
     return ((a + b) / 2 - own) / sd, (b - a) / 2 / sd
 
 
-def _set_levels(scale: KnobScale, points: Array, j: int, centres: Array, column: Array) -> None:
-    """Give the points on the lower side of a categorical knob another level."""
-    other = np.flatnonzero(column < 0)
-    points[:, other, j] = scale.other_levels(j, centres[:, j], len(other))
+def _set_levels(
+    scale: KnobScale,
+    points: Array,
+    f: int,
+    centres: Array,
+    design: Array,
+    copy: int,
+    n_copies: int,
+) -> None:
+    """Give the points on the lower side of a categorical knob other levels.
+
+    Points of one level are balanced against all other knobs, or its effect would be taken for their
+    slopes; where the design cannot be divided so, all of them get one level.
+    """
+    j = int(scale.knob_of[f])
+    low = np.flatnonzero(design[:, f] < 0)
+    rest = np.ascontiguousarray(np.delete(design[low], f, axis=1))
+    part = np.array(_balanced_parts(rest.tobytes(), *rest.shape), dtype=np.intp)
+    n_parts = int(part.max()) + 1
+    others = scale.other_levels(j, centres[:, j], n_parts * n_copies)
+    points[:, low, j] = others[:, part + n_parts * copy]
+
+
+@lru_cache(maxsize=512)
+def _balanced_parts(data: bytes, n: int, q: int) -> tuple[int, ...]:
+    """Divide n points (n, q) into 1, 2, 4, ... parts alike, as many as can each have sum zero."""
+    points = np.frombuffer(data).reshape(n, q)
+    parts = [np.arange(n)]
+    while all(2 <= len(part) <= _LARGEST_HALVED and len(part) % 2 == 0 for part in parts):
+        halves = []
+        for part in parts:
+            first = next(
+                (
+                    part[[0, *some]]
+                    for some in combinations(range(1, len(part)), len(part) // 2 - 1)
+                    if (np.abs(points[part[[0, *some]]].sum(axis=0)) < 1e-9 * n).all()
+                ),
+                None,
+            )
+            if first is None:
+                break
+            halves += [first, np.setdiff1d(part, first)]
+        if len(halves) < 2 * len(parts):
+            break
+        parts = halves
+    label = np.empty(n, dtype=int)
+    for number, part in enumerate(parts):
+        label[part] = number
+    return tuple(label.tolist())
 
 
 def _set_mixture(
@@ -234,7 +289,11 @@ def _set_mixture(
 
 
 def _within_relations(scale: KnobScale, centres: Array, points: Array, paired: bool) -> Array:
-    """Shorten the way to each point until every linear relation holds, pairs alike."""
+    """Shorten the way to each point until every linear relation holds, pairs alike.
+
+    Where hardly any way is left (equations, mixtures with few parts, a knob at its limit) the point
+    stays where it was asked for, and its projection slides along the relation.
+    """
     space = scale.space
     direction = points - centres[:, None]
     jump = space.is_categorical | ~scale.moves
@@ -244,6 +303,7 @@ def _within_relations(scale: KnobScale, centres: Array, points: Array, paired: b
         pairs = room.reshape(len(room), -1, 2)
         least = pairs.min(axis=2, keepdims=True)
         room = np.where(least >= _LEAST_STEP, least, pairs).reshape(room.shape)
+    room = np.where(room >= _LEAST_STEP, room, 1.0)
     found = centres[:, None] + room[:, :, None] * direction
     found[:, :, jump] = points[:, :, jump]
     return found

@@ -39,6 +39,8 @@ _GAUSSIAN_CALLS = 1001
 _POINTS_PER_FEATURE = 4
 # Pairs per feature from which low discrepancy is better than rotations, and cubic terms pay.
 _PAIRS_PER_FEATURE = 6
+# Points that the smallest design may take without being larger than that of four knobs.
+_LEAST_POINTS = 8
 # Designs in the budget from which two shells are better than more rotations on one.
 _TWO_SHELLS_FROM = 4
 
@@ -134,7 +136,9 @@ def make_plan(
     m = scale.n_features
     if sampler == "auto":
         many = n_calls is not None and n_calls - 1 >= 2 * _PAIRS_PER_FEATURE * m and jitter is None
-        sampler = "sobol" if many and radius == "auto" else "fold-over"
+        # The effects of many levels would be noise there; designs are balanced against them.
+        smooth = radius == "auto" and not _has_many_levels(scale)
+        sampler = "sobol" if many and smooth else "fold-over"
     if sampler == "sobol":
         return _sobol(m, n_calls, rng)
     design = _design(sampler, m)
@@ -146,7 +150,7 @@ def make_plan(
         )
     if jitter is not None:
         return _jittered(design, m, n_calls or least, radius, jitter, rng)
-    copies = 1 if n_calls is None else (n_calls - 1) // design.n_points
+    copies = _default_copies(scale, design) if n_calls is None else (n_calls - 1) // design.n_points
     rule, warnings = _rule(radius, m, copies, design.n_points)
     turned = random_rotations(design, copies - 1, scale.can_rotate, rng)
     shell = np.arange(copies) % len(rule.steps)
@@ -171,6 +175,20 @@ def make_plan(
         n_copies=copies,
         warnings=warnings,
     )
+
+
+def _has_many_levels(scale: KnobScale) -> bool:
+    """Whether a categorical knob with more than two levels moves."""
+    turned = zip(scale.space.knobs, scale.moves, strict=True)
+    return any(
+        knob.kind == "categorical" and moves and len(knob.levels) > 2 for knob, moves in turned
+    )
+
+
+def _default_copies(scale: KnobScale, design: Design) -> int:
+    """One design; of one or two features as many as eight points allow where levels are many."""
+    few = design.n_points < _LEAST_POINTS
+    return _LEAST_POINTS // design.n_points if few and _has_many_levels(scale) else 1
 
 
 def _design(sampler: str | Design, m: int) -> Design:

@@ -7,13 +7,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Fidelity", "SurrogateFit", "fidelity_of", "fit_least_squares", "less_mean", "summed"]
+__all__ = [
+    "Fidelity",
+    "SurrogateFit",
+    "differences",
+    "fidelity_of",
+    "fit_least_squares",
+    "less_mean",
+    "summed",
+]
 
 Array = NDArray[np.float64]
 
 # Added to the diagonal of the scaled normal equations, so that a direction no point explores gets
 # a slope of zero instead of an error; it moves the slopes of explored directions by 1e-12 of them.
 _RIDGE = 1e-12
+# Share of a prediction that is rounding: of a model that sums many terms in some order.
+_ROUNDING = 16 * np.finfo(float).eps
 
 
 @dataclass(frozen=True)
@@ -96,12 +106,20 @@ def fidelity_of(predicted: Array, actual: Array, weights: Array) -> Fidelity:
     b = predicted - mean(predicted)[:, :, None]
     var_a, var_b, both = mean(a * a), mean(b * b), mean(a * b)
     # Rounding of a prediction that does not vary is no variance.
-    floor = 1e-24 * (1.0 + mean(actual * actual))
+    floor = 1e-24 * mean(actual * actual)
     varies = var_a > floor
     r2 = np.where(varies, 1.0 - error / np.where(varies, var_a, 1.0), np.nan)
-    scale = np.sqrt(np.maximum(var_a, floor) * np.maximum(var_b, floor))
-    correlation = np.where(varies & (var_b > floor), both / scale, np.nan)
+    both_vary = varies & (var_b > floor)
+    scale = np.where(both_vary, np.sqrt(var_a) * np.sqrt(var_b), 1.0)
+    correlation = np.where(both_vary, both / scale, np.nan)
     return Fidelity(r2, correlation, error)
+
+
+def differences(y: Array, y0: Array) -> Array:
+    """Return predictions less those at the samples; zero where they differ by rounding only."""
+    found: Array = y - y0
+    found[np.abs(found) <= _ROUNDING * np.abs(y0)] = 0.0
+    return found
 
 
 def less_mean(values: Array, axis: int) -> Array:
