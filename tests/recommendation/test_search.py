@@ -10,10 +10,17 @@ import torch
 
 from matlever.exceptions import SettingsError
 from matlever.knobs import Knob, KnobSpace, Mixture
+from matlever.recommendation._botorch import quiet
 from matlever.recommendation._climb import climb
 from matlever.recommendation._coordinates import Coordinates
 from matlever.recommendation._feasible import FeasibleSettings
+from matlever.recommendation._gaussian_process import fit_gp
 from matlever.recommendation._search import Search
+
+with quiet():
+    from botorch.acquisition.logei import qLogNoisyExpectedImprovement
+    from botorch.optim import optimize_acqf
+    from botorch.sampling.normal import SobolQMCNormalSampler
 
 
 def _hill(coordinates, target):
@@ -99,3 +106,20 @@ def test_what_is_taken_is_not_chosen_and_an_empty_rest_is_refused():
     every = search.coordinates.encode([[0.0], [1.0], [2.0], [3.0]])
     with pytest.raises(SettingsError, match="allow_repeats"):
         search.best(_hill(search.coordinates, [1.4]), every, rng)
+
+
+def test_acquisition_is_as_high_as_botorch_itself_finds_it():
+    rng = np.random.default_rng(2)
+    known = rng.random((15, 3))
+    y = np.sin(6 * known[:, 0]) - (known[:, 1] - 0.3) ** 2 + known[:, 2] * known[:, 0]
+    gp = fit_gp(known, (y - y.mean()) / y.std(ddof=1))
+    acquisition = qLogNoisyExpectedImprovement(
+        gp, torch.as_tensor(known), SobolQMCNormalSampler(torch.Size([128]), seed=0)
+    )
+    space = KnobSpace([Knob(name, lower=0, upper=1) for name in "abc"])
+    found, value = _search(space, known).best(acquisition, np.empty((0, 3)), rng)
+    cube = torch.tensor([[0.0] * 3, [1.0] * 3], dtype=torch.float64)
+    with quiet():
+        point, theirs = optimize_acqf(acquisition, cube, q=1, num_restarts=10, raw_samples=512)
+    assert value == pytest.approx(theirs.item(), abs=1e-3)
+    np.testing.assert_allclose(found, point.numpy()[0], atol=0.01)

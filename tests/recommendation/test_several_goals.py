@@ -86,6 +86,14 @@ def test_a_range_beside_another_goal_is_a_condition():
     assert found.chance[0, 1] > 0.5
 
 
+def test_a_batch_for_a_range_is_inside_and_spread_out():
+    found = suggest(EDITOR, RUNS, _two(RUNS)["y"], (0.3, 0.5), n_experiments=4, scale="linear")
+    truth = _two(pd.DataFrame(found.settings, columns=["a", "b"]))["y"]
+    assert ((truth > 0.2) & (truth < 0.6)).all()
+    away = np.linalg.norm(found.settings[:, None] - found.settings[None], axis=2)
+    assert away[np.triu_indices(4, 1)].min() > 0.1
+
+
 def test_targets_are_learned_each_from_its_own_rows():
     outcomes = _two(RUNS)
     outcomes.loc[:3, "y"] = np.nan

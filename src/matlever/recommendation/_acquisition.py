@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from matlever.recommendation._botorch import quiet, without_compiling
 from matlever.recommendation._gaussian_process import OutcomeScale
 from matlever.recommendation._surrogate import Surrogate
-from matlever.recommendation._uncertainty import LocalUncertainty, OverallUncertainty
+from matlever.recommendation._uncertainty import LocalUncertainty, OverallUncertainty, SpreadOut
 from matlever.recommendation.goals import Goal
 
 with quiet():
@@ -135,16 +135,20 @@ class Interest:
         return qLogExpectedHypervolumeImprovement(partitioning=partitioning, **common)
 
     def _into_ranges(self, pending: torch.Tensor) -> Any:
-        """Improvement towards the ranges; once inside, the chance to be inside again."""
+        """Improvement towards the ranges; once inside, the chance to be inside again.
+
+        Each run of a batch is to be inside, so what counts against a setting is only how much the
+        pending runs will tell about it.
+        """
         best = float(self._total(1.0)(self._filled()).max())
         margin = min([_MARGIN, *(0.5 * (high - low) for low, high in self._ranges().values())])
-        return qLogExpectedImprovement(
+        worth = qLogExpectedImprovement(
             self.surrogate.model,
             best_f=min(best, -margin),
             sampler=self._sampler(),
             objective=self._total(1.0),
-            X_pending=pending if len(pending) else None,
         )
+        return SpreadOut(worth, self.surrogate, pending)
 
     # -- goals on the models' scales --------------------------------------------------------------
 

@@ -37,11 +37,11 @@ def draw_suggestions(found: Suggestions, target: int, ax: Any) -> Any:
     if found.goals:
         goal = found.goals[target]
         if goal.kind == "within":
-            # An open end reaches to the edge of the picture.
-            low, high = ax.get_ylim()
-            ends = np.clip([goal.lower, goal.upper], low, high)
-            ax.axhspan(*ends, color="C2", alpha=0.15, label=goal.text)
-            ax.set_ylim(low, high)
+            ends = np.array([goal.lower, goal.upper])
+            edges = ax.get_ylim()  # where an open end reaches to
+            ends = np.where(np.isfinite(ends), ends, edges)
+            ax.axhspan(*ends, color="C2", alpha=0.15, linewidth=0, label=goal.text)
+            ax.set_ylim(min(edges[0], ends.min()), max(edges[1], ends.max()))
         else:
             aim = goal.lower if goal.kind == "reach" else found.best_so_far[target]
             if np.isfinite(aim):
@@ -50,5 +50,5 @@ def draw_suggestions(found: Suggestions, target: int, ax: Any) -> Any:
     ax.set_xticks(place, [str(i) for i in place])
     ax.set_xlabel("measured runs, in order of size, and suggested experiments")
     ax.set_ylabel(found.targets[target])
-    ax.legend(fontsize="small", frameon=False)
+    ax.legend(fontsize="small", frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0.0, 1.0))
     return ax

@@ -12,7 +12,7 @@ from matlever.recommendation._botorch import quiet
 with quiet():
     from botorch.acquisition.acquisition import AcquisitionFunction
 
-__all__ = ["LocalUncertainty", "OverallUncertainty"]
+__all__ = ["LocalUncertainty", "OverallUncertainty", "SpreadOut"]
 
 Normals = Callable[[torch.Tensor], list[Any]]
 
@@ -41,12 +41,12 @@ class LocalUncertainty(AcquisitionFunction):
         super().__init__(model=surrogate.model)
         self._normals: Normals = surrogate.normals
         self._noise = surrogate.noise
-        self._pending = pending
+        self.pending = pending
 
     def forward(self, X: torch.Tensor) -> torch.Tensor:
         """Return the value of settings (b, 1, p), of shape (b,)."""
         total = X.new_zeros(X.shape[:-2])
-        for covariance in _covariances(self._normals, self._noise, X, self._pending, None):
+        for covariance in _covariances(self._normals, self._noise, X, self.pending, None):
             total = total + 0.5 * covariance[..., 0, 0].clamp_min(1e-12).log()
         return total
 
@@ -85,6 +85,34 @@ class OverallUncertainty(AcquisitionFunction):
             own = covariance[..., 0, 0].clamp_min(1e-12) + noise
             total = total + covariance[..., 0, 1:].square().mean(dim=-1) / own
         return total.clamp_min(1e-24).log()
+
+
+class SpreadOut(AcquisitionFunction):
+    """An acquisition function times the share of uncertainty that pending runs leave.
+
+    On the logarithmic scale: what it is worth, plus `LocalUncertainty` given the pending runs less
+    the same without them. Next to a pending run the share is near zero, far from all it is one.
+
+    Parameters
+    ----------
+    worth : acquisition function
+        On a logarithmic scale, which knows nothing of pending runs.
+    surrogate, pending
+        As for `LocalUncertainty`.
+    """
+
+    def __init__(self, worth: Any, surrogate: Any, pending: torch.Tensor) -> None:
+        super().__init__(model=surrogate.model)
+        self.worth = worth
+        self._left = LocalUncertainty(surrogate, pending)
+        self._before = LocalUncertainty(surrogate, pending[:0])
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        """Return the value of settings (b, 1, p), of shape (b,)."""
+        value: torch.Tensor = self.worth(X)
+        if len(self._left.pending):
+            value = value + self._left(X) - self._before(X)
+        return value
 
 
 def _covariances(
