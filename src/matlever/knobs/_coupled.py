@@ -8,7 +8,9 @@ values do to the relations decides what is left to do:
 3. some have steps, or only some parts of a mixture may be present: these are settled first, where
    the continuous projection or their own nearest values put them, and the rest is projected; the
    nearer of the two is near, not always nearest;
-4. that leads nowhere: a mixed-integer program finds the nearest steps in scaled L1 distance.
+4. that leads nowhere: the knobs with steps are settled one by one, the coarsest first, each where
+   the projection of all that are left puts it or on the step on the other side;
+5. nor does that: a mixed-integer program finds the nearest steps in scaled L1 distance.
 """
 
 from __future__ import annotations
@@ -61,7 +63,7 @@ class Coupled:
         box: Box,
         scale: Array,
     ) -> None:
-        self._rows, self._box, self._scale = rows, box, scale
+        self._knobs, self._rows, self._box, self._scale = knobs, rows, box, scale
         self._program = IntegerProgram(knobs, mixtures, rows, scale)
         position = {knob.name: j for j, knob in enumerate(knobs)}
         tied = (rows.matrix != 0).any(axis=0)
@@ -82,6 +84,10 @@ class Coupled:
         self._least = np.concatenate([rows.least, totals])
         self._most = np.concatenate([rows.most, totals])
         self._has_steps = np.array([knob.kind != "continuous" for knob in knobs])
+        gaps = np.array([_largest_gap(knob) for knob in knobs])
+        reach = (np.abs(rows.matrix) / rows.size[:, None]).max(axis=0) * gaps
+        order = np.argsort(-reach, kind="stable")
+        self._coarsest_first = [j for j in order.tolist() if tied[j] and gaps[j] > 0]
         equal = rows.least >= rows.most
         # Draws from the box hit an equation of continuous knobs with probability zero.
         self._never_by_chance = bool((rows.matrix[equal][:, ~self._has_steps] != 0).any())
@@ -152,7 +158,13 @@ class Coupled:
             nearest = self._checked(np.where(exists[:, None], nearest, np.nan), put_apart)
         else:
             nearest[~exists] = np.nan
-            nearest = self._settled(goal, start, nearest, (lower, upper), settles, put_apart)
+            relaxed, limits = nearest, (lower, upper)
+            nearest = self._settled(goal, start, relaxed, limits, settles, put_apart)
+            left = np.flatnonzero(exists & np.isnan(nearest).any(axis=1))
+            if len(left):
+                nearest[left] = self._one_by_one(
+                    goal[left], relaxed[left], (lower[left], upper[left]), settles, put_apart
+                )
             for i in np.flatnonzero(exists & np.isnan(nearest).any(axis=1)).tolist():
                 nearest[i] = self._last_resort(goal[i], held, settles, put_apart)
         found[todo] = nearest
@@ -237,6 +249,40 @@ class Coupled:
             best[nearer], smallest[nearer] = trial[nearer], distance[nearer]
         return best
 
+    def _one_by_one(
+        self,
+        goal: Array,
+        relaxed: Array,
+        limits: tuple[Array, Array],
+        settles: Flags,
+        put_apart: Callable[[Array], Array],
+    ) -> Array:
+        """Settle one knob with steps after the other and project what is left each time."""
+        lower, upper = limits[0].copy(), limits[1].copy()
+        choice = put_apart(relaxed)
+        absent = settles & self._few & (choice <= 1e-12 * self._scale)
+        lower[absent], upper[absent] = 0.0, 0.0
+        x, exists = self._move(goal, choice, lower, upper)
+        for j in self._coarsest_first:
+            if not settles[j]:
+                continue
+            knob = self._knobs[j]
+            first = np.clip(knob.nearest(x[:, j]), lower[:, j], upper[:, j])
+            allowed = np.asarray(knob.allowed)
+            side = np.where(x[:, j] > first, 1, -1) + np.searchsorted(allowed, first - 1e-12)
+            second = allowed[side.clip(0, len(allowed) - 1)]
+            lower[:, j] = upper[:, j] = first
+            trial, fits = self._move(goal, x, lower, upper)
+            other = np.flatnonzero(~fits & exists)
+            if len(other):
+                lower[other, j] = upper[other, j] = second[other]
+                trial[other], fits[other] = self._move(
+                    goal[other], x[other], lower[other], upper[other]
+                )
+            x, exists = np.where(fits[:, None], trial, x), exists & fits
+        x[~exists] = np.nan
+        return self._checked(x, put_apart)
+
     def _rest(
         self,
         goal: Array,
@@ -296,3 +342,9 @@ class Coupled:
         good[good] = self._rows.fits(exact[good], _TIGHT)
         out[np.flatnonzero(known)[good]] = exact[good]
         return out
+
+
+def _largest_gap(knob: Knob) -> float:
+    """Largest distance between neighbouring values of a knob with steps; 0 for a continuous one."""
+    allowed = knob.allowed
+    return 0.0 if allowed is None or len(allowed) < 2 else float(np.diff(allowed).max())

@@ -206,7 +206,7 @@ def _solve(
     for i, row in enumerate(entries):
         for j, a in row.items():
             matrix[i, j] += a
-    for presolve in (True, False):  # HiGHS now and then ends in an error after its presolve
+    for presolve in (False, True):  # with its presolve HiGHS now and then ends in an error
         found = milp(
             cost,
             integrality=np.array(whole),

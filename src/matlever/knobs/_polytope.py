@@ -19,7 +19,7 @@ Flags = NDArray[np.bool_]
 _TOLERANCE = 1e-13
 _RELAXED = 1e-11
 _FAR = 1e3  # distances beyond which a point's place no longer matters, and rounding would
-_SWEEPS = (0, 3, 10, 30, 60)
+_SWEEPS = (0, 3, 10)
 _NEWTON_STEPS = 12
 _HALVINGS = 4
 

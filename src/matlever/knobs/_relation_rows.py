@@ -109,7 +109,7 @@ class RelationRows:
         """
         totals, changes = self.totals(v), self.totals(directions)
         equal = self.least >= self.most
-        closest = 1e-12 * self.size + self._rounding
+        closest = 1e-10 * self.size + self._rounding  # what projecting leaves
         below = np.where(equal, np.inf, np.maximum(totals - self.least, closest))
         above = np.where(equal, np.inf, np.maximum(self.most - totals, closest))
         keeps = np.ones(changes.shape[:-1], dtype=bool)
