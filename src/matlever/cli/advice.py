@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -298,10 +298,11 @@ def change(
 @click.option(
     "--model",
     "predict_with",
-    type=click.Choice(["study", "gp"]),
-    default="study",
+    type=click.Choice(["auto", "study", "gp"]),
+    default="auto",
     show_default=True,
-    help="Predict with the study's own model, or with a Gaussian process fitted for this.",
+    help="Predict with the study's own model, or with a Gaussian process fitted for this; auto is "
+    "the study's where its spread can be relied on.",
 )
 @knob_options
 @out_option("File to write, .csv or .html; default: print a table.")
@@ -317,7 +318,7 @@ def next_experiments(
     pending: str | None,
     pool: str | None,
     context: tuple[str, ...],
-    predict_with: str,
+    predict_with: Literal["auto", "study", "gp"],
     fixed: tuple[str, ...],
     limits: tuple[str, ...],
     costs: tuple[str, ...],
@@ -358,7 +359,7 @@ def next_experiments(
         wanted,
         n_experiments=n_experiments,
         explore=explore,
-        predict_with="gp" if predict_with == "gp" else "study",
+        predict_with=predict_with,
         editor=editor,
         pool=candidates,
         pending=under_way,
@@ -366,7 +367,7 @@ def next_experiments(
         seed=chosen.seed,
     )
     plain = described(found, wanted)
-    for warning in plain["warnings"]:
+    for warning in found.warnings:
         click.echo(f"note: {printable(warning)}", err=True)
     if as_json:
         print_json(plain)

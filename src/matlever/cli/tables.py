@@ -135,8 +135,30 @@ def print_study(study: Study) -> None:
         for part in ("verdict", "protocol_gap", "interval", "weights"):
             if target[part]:
                 out.print(printable(target[part]["sentence"]))
+    _print_advice(results)
     out.print(f"\n{printable(results['summary']['headline'])}")
     out.print(f"Report: {study.folder / 'report.html'}")
+
+
+def _print_advice(results: Mapping[str, Any]) -> None:
+    """Print what to change and what to run next."""
+    out = standard_output()
+    changes, following = results.get("changes"), results.get("next")
+    if changes:
+        out.print(f"\nWhat to change. {printable(changes['sentence'])}")
+        for question in changes["questions"]:
+            out.print(f"{printable(question['sentence'])}:")
+            for row in question["rows"]:
+                for answer in row["answers"]:
+                    out.print(printable(f"  from row {row['row']}: {answer['sentence']}"))
+    if following:
+        out.print(f"\nWhat to run next. {printable(following['sentence'])}")
+        for place, one in enumerate(following["experiments"]):
+            settings = ", ".join(
+                f"{name} {number(value, 4) if isinstance(value, float) else value}"
+                for name, value in one["settings"].items()
+            )
+            out.print(printable(f"  {place + 1}. {settings}"))
 
 
 def prediction_file(rows: pd.DataFrame, found: pd.DataFrame, model: StudyModel) -> pd.DataFrame:

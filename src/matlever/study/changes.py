@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from matlever.exceptions import DataError, SettingsError
 from matlever.explanation import counterfactual, nearest_known
@@ -48,7 +49,7 @@ class Changes:
 
     found: Counterfactuals
     names: tuple[str, ...]
-    before: np.ndarray[Any, np.dtype[np.float64]]
+    before: NDArray[np.float64]
     after: pd.DataFrame
     nearest: tuple[Any, ...]
 
@@ -125,12 +126,12 @@ def change(
     predictor = model.for_target(names[0]) if len(names) == 1 else model
     columns = {column.name: column for column in model.targets}
     asked = names if len(names) == 1 else list(columns)
-    best = best_known(model, known)
+    wanted: dict[str | int, Any] = {**_wanted(goals, known, _predicted(model, known))}
     found = counterfactual(
         predictor,
         knobs,
         frame,
-        {name: reachable(goal, best[name]) for name, goal in goals.items()},
+        wanted,
         reference=known.samples,
         stay_near_data=near_data,
         n_answers=n_answers,
@@ -153,26 +154,34 @@ def change(
     )
 
 
-def best_known(model: StudyModel, known: KnownRows) -> pd.DataFrame:
-    """Return the predictions of all targets at the known rows.
+def reachable(goal: Goal, measured: pd.Series[float], predicted: pd.Series[float]) -> float | Range:
+    """Return a number or a range; the most is to be as good as the best known run, or better.
 
-    They say better than the measured values what "the best known run" can be counted on to give:
-    the best of many measured values owes some of that to chance.
+    Of the best measured and the best predicted value of the known rows the more modest one is
+    meant: the best of many measured values owes some of that to chance.
     """
-    return pd.DataFrame(
-        model.predict(known.samples), index=known.samples.index, columns=list(model.predictors)
-    )
-
-
-def reachable(goal: Goal, known: pd.Series[float]) -> float | Range:
-    """Return a number or a range; the most is to be as good as the best known run, or better."""
     if goal == "maximise":
-        return float(known.max()), None
+        return float(min(measured.max(), predicted.max())), None
     if goal == "minimise":
-        return None, float(known.min())
+        return None, float(max(measured.min(), predicted.min()))
     if isinstance(goal, str):
         raise SettingsError(f"The goal {goal!r} is not known.")
     return goal
+
+
+def _wanted(
+    goals: Mapping[str, Goal], known: KnownRows, predicted: pd.DataFrame
+) -> dict[str, float | Range]:
+    return {
+        name: reachable(goal, known.outcomes[name], predicted[name]) for name, goal in goals.items()
+    }
+
+
+def _predicted(model: StudyModel, known: KnownRows) -> pd.DataFrame:
+    """Return the predictions of all targets at the known rows."""
+    return pd.DataFrame(
+        model.predict(known.samples), index=known.samples.index, columns=list(model.predictors)
+    )
 
 
 def changes_part(
@@ -254,13 +263,14 @@ def _asked(
 ) -> tuple[str, list[dict[str, Any]]]:
     """Answer the user's own question from rows that do not meet the goals, nor are predicted to."""
     first = known.outcomes[next(iter(goals))].dropna()
-    predicted = best_known(model, known)
+    predicted = _predicted(model, known)
+    wanted = _wanted(goals, known, predicted)
     # Where a target was not measured its prediction stands for it.
     measured = known.outcomes[list(goals)].fillna(predicted)
-    met = [_meets(frame, goals, predicted) for frame in (measured, predicted)]
+    met = [_meets(frame, wanted, predicted) for frame in (measured, predicted)]
     n_met, n_rows = int(met[0].sum()), len(known.samples)
     rest = first.loc[first.index.isin(known.samples.index[~met[0] & ~met[1]])]
-    said = f"{n_met} of {n_rows} known rows meet the goal already."
+    said = f"{n_met:,} of {n_rows:,} known rows were measured to meet it."
     if rest.empty:
         return said, []
     chosen = rest.index[spread_rows(rest, _ROWS)]
@@ -270,11 +280,7 @@ def _asked(
         [
             f"{goal['target']} {goal['text']}"
             + (f" {units[goal['target']]}" if units[goal["target"]] else "")
-            + (
-                ", as the best known run is predicted"
-                if isinstance(goals[goal["target"]], str)
-                else ""
-            )
+            + (", as the best known run" if isinstance(goals[goal["target"]], str) else "")
             for goal in found["goal"]
         ]
     )
@@ -282,13 +288,16 @@ def _asked(
 
 
 def _meets(
-    frame: pd.DataFrame, goals: Mapping[str, Goal], best: pd.DataFrame
-) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    frame: pd.DataFrame, wanted: Mapping[str, float | Range], predicted: pd.DataFrame
+) -> NDArray[np.bool_]:
     """Return which rows of a frame of outcomes meet all the goals."""
     met = np.ones(len(frame), dtype=bool)
-    for name, goal in goals.items():
-        wanted = reachable(goal, best[name])
-        low, high = wanted if isinstance(wanted, tuple) else (wanted, wanted)
+    for name, goal in wanted.items():
+        if not isinstance(goal, tuple):
+            # The default tolerance of a number, see `matlever.explanation.counterfactual`.
+            half = 0.01 * float(predicted[name].max() - predicted[name].min())
+            goal = (goal - half, goal + half)
+        low, high = goal
         values = frame[name].to_numpy(dtype=float)
         met &= (values >= (-np.inf if low is None else low)) & (
             values <= (np.inf if high is None else high)

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from matlever.exceptions import DataError, MissingExtraError, SettingsError
 from matlever.knobs import TableEditor
 from matlever.recommendation import suggest
 from matlever.study.known import KnownRows
 from matlever.study.words import listed
+from matlever.tables import SmallTableRegressor
 
 if TYPE_CHECKING:
     from matlever.recommendation import Suggestions
     from matlever.study.model import StudyModel
     from matlever.study.wishes import Goal
+    from matlever.validation import CrossConformalRegressor
 
 __all__ = ["can_propose", "described", "propose", "proposed_part"]
 
 _EXPERIMENTS = 3
+_MOST_ROWS = 1000
+_OWN = "the study's own model; its standard deviation is scaled to hold on rows not seen"
 
 
 def can_propose() -> bool:
@@ -37,7 +44,7 @@ def propose(
     *,
     n_experiments: int = _EXPERIMENTS,
     explore: bool = False,
-    predict_with: Literal["study", "gp"] = "study",
+    predict_with: Literal["auto", "study", "gp"] = "auto",
     editor: TableEditor | None = None,
     pool: pd.DataFrame | None = None,
     pending: pd.DataFrame | None = None,
@@ -56,9 +63,11 @@ def propose(
         To run together.
     explore : bool, default=False
         Look where least is known although there are goals.
-    predict_with : {"study", "gp"}, default="study"
+    predict_with : {"auto", "study", "gp"}, default="auto"
         The study's own validated model with its calibrated standard deviation, or a Gaussian
-        process fitted for this.
+        process fitted for this. "auto" is the study's model where it is mostly a Gaussian process
+        itself and learned the targets as they are: the spread between trees or networks says
+        little about what is not known, and that of a logarithm is not symmetric.
     editor : TableEditor, optional
         The knobs; default with the limits the study's user set.
     pool, pending : DataFrame, optional
@@ -67,20 +76,66 @@ def propose(
         Inputs that are held at a setting.
     seed : int, default=0
     """
-    return suggest(
+    aims = {} if explore else dict(goals)
+    own = predict_with == "study" or (
+        predict_with == "auto" and all(map(_is_process, _asked(model, aims)))
+    )
+    rows = _guiding_rows(known, aims)
+    found = suggest(
         known.editor if editor is None else editor,
-        known.samples,
-        known.outcomes,
-        None if explore or not goals else dict(goals),
+        known.samples.iloc[rows],
+        known.outcomes.iloc[rows],
+        aims or None,
         n_experiments=n_experiments,
-        method="explore" if explore or not goals else "expected improvement",
-        predictor=model if predict_with == "study" else None,
+        method="expected improvement" if aims else "explore",
+        predictor=model if own else None,
         pool=pool,
         pending=pending,
         context=context,
         level=model.level,
         random_state=seed,
     )
+    # Arguments of a function mean nothing to a reader of a page.
+    warnings = [w.replace("; context= sets them otherwise", "") for w in found.warnings]
+    if len(rows) < len(known.samples):
+        warnings.append(
+            f"The search is guided by {len(rows):,} of {len(known.samples):,} known rows, the "
+            "best among them; look whether a suggestion was run already."
+        )
+    return replace(found, model=_OWN if own else found.model, warnings=tuple(warnings))
+
+
+def _asked(model: StudyModel, goals: Mapping[str, Goal]) -> list[CrossConformalRegressor]:
+    """Return the models of the targets that have a goal, or of all."""
+    return [p for name, p in model.predictors.items() if not goals or name in goals]
+
+
+def _is_process(predictor: CrossConformalRegressor) -> bool:
+    """Return whether a model is the blend of Gaussian processes, without a logarithm."""
+    regressor = getattr(predictor.estimator_, "regressor_", None)
+    return isinstance(regressor, SmallTableRegressor) and not predictor.log_scale
+
+
+def _guiding_rows(known: KnownRows, goals: Mapping[str, Goal]) -> NDArray[np.intp]:
+    """Return the positions of the rows a Gaussian process can be fitted to in reasonable time.
+
+    Of a large table: for each goal the best rows, and others evenly over the file.
+    """
+    n = len(known.samples)
+    if n <= _MOST_ROWS:
+        return np.arange(n)
+    kept = [np.linspace(0, n - 1, _MOST_ROWS // 2).round().astype(int)]
+    for name, goal in goals.items():
+        values = known.outcomes[name].to_numpy(dtype=float)
+        low, high = goal if isinstance(goal, tuple) else (goal, goal)
+        if isinstance(goal, str):
+            miss = -values if goal == "maximise" else values
+        else:
+            ends = (-np.inf if low is None else low, np.inf if high is None else high)
+            miss = np.maximum(ends[0] - values, values - ends[1])
+        order = np.argsort(np.where(np.isnan(miss), np.inf, miss), kind="stable")
+        kept.append(order[: _MOST_ROWS // (2 * len(goals))])
+    return np.unique(np.concatenate(kept))
 
 
 def proposed_part(
@@ -116,12 +171,6 @@ def proposed_part(
 def described(found: Suggestions, goals: Mapping[str, Goal]) -> dict[str, Any]:
     """Return suggestions as plain JSON values, with the range that is wanted of each target."""
     plain: dict[str, Any] = found.to_dict()
-    if plain["model"].startswith("StudyModel"):
-        plain["model"] = (
-            "the study's own model; its standard deviation is scaled to hold on rows not seen"
-        )
-    # Arguments of a function mean nothing to a reader of a page.
-    plain["warnings"] = [w.replace("; context= sets them otherwise", "") for w in plain["warnings"]]
     for target in plain["targets"]:
         goal = goals.get(target["target"]) if target["goal"] else None
         target["range"] = (

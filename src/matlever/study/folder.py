@@ -102,6 +102,7 @@ def write_tables(folder: Path, results: Mapping[str, Any], table: Table) -> None
                     "knob": knob,
                     "slope per standard deviation": found["slope_standardised"][i][j],
                     "slope per unit": found["slope"][i][j],
+                    "spread": found["spread"][i][j],
                 }
                 for j, knob in enumerate(found["knobs"])
             ]
@@ -111,12 +112,51 @@ def write_tables(folder: Path, results: Mapping[str, Any], table: Table) -> None
             if one["lower"] is not None:
                 frame = frame.assign(lower=one["lower"], upper=one["upper"])
             sweeps.append(frame.assign(target=target["name"], knob=one["knob"]))
-    files = {
+    files: dict[str, pd.DataFrame | None] = {
         "scores": score_frame(results),
         "held_out": pd.concat(held_out),
         "weights": pd.DataFrame(weights),
         "sweeps": pd.concat(sweeps) if sweeps else pd.DataFrame(),
         "data_used": table.frame.rename_axis("row").reset_index(),
+        "changes": _changes_frame(results),
+        "next": _next_frame(results),
     }
-    for name, frame in files.items():
-        write_text(folder / f"{name}.csv", frame.to_csv(index=False))
+    for name, content in files.items():
+        if content is None:  # that of an earlier study must not stay
+            (folder / f"{name}.csv").unlink(missing_ok=True)
+        else:
+            write_text(folder / f"{name}.csv", content.to_csv(index=False))
+
+
+def _changes_frame(results: Mapping[str, Any]) -> pd.DataFrame | None:
+    """Return the changes that reach the goals, one row for each answer."""
+    rows = []
+    for question in (results["changes"] or {}).get("questions", ()):
+        names = [knob["name"] for knob in question["knobs"]]
+        for row in question["rows"]:
+            for answer in row["answers"]:
+                line = {"goal": question["sentence"], "row": row["row"]}
+                line |= dict(zip(names, answer["settings"], strict=True))
+                for t, target in enumerate(question["targets"]):
+                    line[f"predicted {target}"] = answer["prediction"][t]
+                    for side in ("lower", "upper"):
+                        limits = answer[side]
+                        line[f"predicted {target} {side}"] = None if limits is None else limits[t]
+                for other in answer["others"]:
+                    line[f"predicted {other['target']}"] = other["after"]
+                keys = ("reached", "cost", "inside", "distance", "nearest", "sentence")
+                rows.append({**line, **{key: answer[key] for key in keys}})
+    return pd.DataFrame(rows) if rows else None
+
+
+def _next_frame(results: Mapping[str, Any]) -> pd.DataFrame | None:
+    """Return the suggested experiments, one row for each."""
+    rows = []
+    for place, one in enumerate((results["next"] or {}).get("experiments", ())):
+        line = {"experiment": place + 1, **one["settings"]}
+        for expected in one["expected"]:
+            for key in ("predicted", "lower", "upper"):
+                line[f"{key} {expected['target']}"] = expected[key]
+        keys = ("probability", "distance", "inside", "reason")
+        rows.append({**line, **{key: one[key] for key in keys}})
+    return pd.DataFrame(rows) if rows else None
