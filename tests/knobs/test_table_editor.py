@@ -11,7 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matlever.exceptions import DataError, SettingsError
-from matlever.knobs import Editor, Knob, KnobSpace, Mixture, predict_settings
+from matlever.knobs import (
+    Editor,
+    Knob,
+    KnobSpace,
+    LinearRelation,
+    Mixture,
+    predict_settings,
+)
 from matlever.knobs.table_editor import TableEditor
 from matlever.tables.table import Column, Table
 from matlever.tables.table import Mixture as TableMixture
@@ -184,3 +191,47 @@ def test_numbers_are_read_alike_at_once_and_column_by_column(seed):
     np.testing.assert_array_equal(whole, frame[["b", "c"]].to_numpy(float))
     assert filled[2, 1] == frame["c"].median()
     np.testing.assert_array_equal(np.delete(filled, 2, axis=0), np.delete(whole, 2, axis=0))
+
+
+def test_everything_can_be_said_about_the_columns_of_a_frame():
+    few = [LinearRelation({"amount": 1, "stirring": 5}, upper=70)]
+    editor = TableEditor.from_frame(
+        RUNS,
+        units={"amount": "nmol"},
+        limits={"amount": (0, 100)},
+        steps={"amount": 25, "S": 0.25, "Se": 0.25},
+        levels={"stirring": (1, 3, 10), "seed": ["ZnSe", "CdSe", "InP"]},
+        costs={"amount": 3, "seed": 0.5},
+        mixtures=[Mixture(("S", "Se"))],
+        relations=few,
+    )
+    space = editor.space
+    assert space["amount"] == Knob("amount", "nmol", "grid", 0, 100, step=25, cost=3)
+    assert space["stirring"] == Knob("stirring", kind="grid", levels=(1, 3, 10))
+    assert space["seed"].levels == ("ZnSe", "CdSe", "InP")
+    assert space["seed"].cost == 0.5
+    assert space.relations == tuple(few)
+    assert editor.values(RUNS)[:, 1].tolist() == [1, 0, 1, 1]
+    again = TableEditor.from_dict(json.loads(json.dumps(editor.to_dict())))
+    assert again.space == space
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": {"colour": 1}, "costs": {"x": 2}}, r"'colour' \(steps\).*\n.*'x' \(costs\)"),
+        ({"steps": {"amount": 0}, "limits": {"seed": (0, 1)}}, r"step=0 .*\n'seed' holds words"),
+        ({"levels": {"seed": ["ZnSe"]}}, "'seed' also holds 'CdSe', which is none of its levels"),
+        ({"levels": {"amount": [1, 2]}, "steps": {"amount": 1}}, "a step and levels"),
+        ({"relations": [LinearRelation({"seed": 1}, 0)]}, "'seed', which has levels"),
+        ({"mixtures": [Mixture(("S", "Te"))]}, "mixture names 'Te', which is no column"),
+    ],
+)
+def test_what_cannot_be_said_about_a_column_is_refused(options, message):
+    with pytest.raises(SettingsError, match=message):
+        TableEditor.from_frame(RUNS, **options)
+
+
+def test_columns_named_by_numbers_are_refused_with_a_way_out():
+    with pytest.raises(DataError, match=r"column 0 is not named by text: use frame.rename"):
+        TableEditor.from_frame(pd.DataFrame(np.eye(3)))

@@ -216,10 +216,8 @@ class Coupled:
             self._most[~equal],
         )
         # Walkers with the same steps and the same parts share a middle to set out from.
-        key = np.where(moves, np.nan, x)
-        _, first, group = np.unique(
-            key, axis=0, return_index=True, return_inverse=True, equal_nan=True
-        )
+        key = np.concatenate([moves, np.where(moves, 0.0, x)], axis=1)
+        _, first, group = np.unique(key, axis=0, return_index=True, return_inverse=True)
         middles = np.array([centre(x[i], moves[i], *limits) for i in first.tolist()])[group.ravel()]
         x = middles + 0.9 * rng.random((n, 1)) * (x - middles)
         end = start.copy()

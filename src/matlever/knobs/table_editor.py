@@ -10,15 +10,15 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from matlever.exceptions import DataError, Fault, SettingsError
+from matlever.knobs._column_knobs import ColumnWishes, Limits, knobs_of_columns, mixture_of_data
 from matlever.knobs.knob import Knob, Mixture
+from matlever.knobs.relation import LinearRelation
 from matlever.knobs.space import KnobSpace
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = ["TableEditor"]
-
-Limits = Mapping[str, tuple[float, float]]
 
 
 class TableEditor:
@@ -79,7 +79,15 @@ class TableEditor:
 
     @classmethod
     def from_table(
-        cls, table: Any, *, fixed: Collection[str] = (), limits: Limits | None = None
+        cls,
+        table: Any,
+        *,
+        fixed: Collection[str] = (),
+        limits: Limits | None = None,
+        steps: Mapping[str, float] | None = None,
+        levels: Mapping[str, Sequence[Any]] | None = None,
+        costs: Mapping[str, float] | None = None,
+        relations: Sequence[LinearRelation] = (),
     ) -> Self:
         """Make an editor of the inputs of a checked table.
 
@@ -92,7 +100,21 @@ class TableEditor:
         fixed : collection of str, default=()
             Inputs that stay as they are in each row.
         limits : mapping of str to (lower, upper) or None, default=None
-            Limits to use instead of the observed ones.
+            Limits to use instead of the observed ones, narrower or wider.
+        steps : mapping of str to float or None, default=None
+            Steps of inputs that come on a grid, counted from the lower limit.
+        levels : mapping of str to sequence or None, default=None
+            All values an input can take: numbers, evenly spaced or not, or words (those in the
+            table and any others).
+        costs : mapping of str to float or None, default=None
+            Costs of turning a knob from one limit to the other; 1 where nothing is said.
+        relations : sequence of LinearRelation, default=()
+            Limits of weighted sums of inputs.
+
+        Raises
+        ------
+        SettingsError
+            If a name is no input, or what is said about an input does not fit to it.
         """
         dates = [column.name for column in table.input_columns if column.kind == "date"]
         return cls.from_frame(
@@ -100,7 +122,11 @@ class TableEditor:
             units={column.name: column.unit for column in table.input_columns},
             fixed={*fixed, *dates},
             limits=limits,
+            steps=steps,
+            levels=levels,
+            costs=costs,
             mixtures=[Mixture(mixture.names, mixture.total) for mixture in table.mixtures],
+            relations=relations,
         )
 
     @classmethod
@@ -111,7 +137,11 @@ class TableEditor:
         units: Mapping[str, str | None] | None = None,
         fixed: Collection[str] = (),
         limits: Limits | None = None,
+        steps: Mapping[str, float] | None = None,
+        levels: Mapping[str, Sequence[Any]] | None = None,
+        costs: Mapping[str, float] | None = None,
         mixtures: Sequence[Mixture] = (),
+        relations: Sequence[LinearRelation] = (),
     ) -> Self:
         """Make an editor from rows alone.
 
@@ -124,7 +154,7 @@ class TableEditor:
             Rows that show the limits and the levels; cells may be missing.
         units : mapping of str to str or None, default=None
             Units of the columns.
-        fixed, limits
+        fixed, limits, steps, levels, costs, relations
             As in `from_table`.
         mixtures : sequence of Mixture, default=()
             Columns that have a fixed sum.
@@ -132,42 +162,36 @@ class TableEditor:
         Raises
         ------
         SettingsError
-            If `fixed` or `limits` name a column that does not exist.
+            If a name is no column, or what is said about a column does not fit to it.
         DataError
-            If a column holds no value.
+            If a column is not named by text or holds no value.
+
+        Examples
+        --------
+        >>> runs = pd.DataFrame({"water": [10.0, 30.0], "acid": [1.0, 2.0]})
+        >>> enough = LinearRelation({"water": 1, "acid": -10}, lower=0)
+        >>> TableEditor.from_frame(runs, steps={"acid": 0.5}, relations=[enough])
+        TableEditor of 2 columns
+        KnobSpace of 2 knobs
+          water: integer, 10 to 30
+          acid: grid, 1 to 2
+          water - 10 acid >= 0
         """
         frame = samples if isinstance(samples, pd.DataFrame) else _as_frame(samples)
-        units, limits = units or {}, limits or {}
-        unknown = [name for name in (*fixed, *limits) if name not in frame.columns]
-        if unknown:
-            raise SettingsError(
-                f"There is no input column {unknown[0]!r}; there are {list(frame.columns)}."
-            )
+        wishes = ColumnWishes(
+            units or {}, fixed, limits or {}, steps or {}, levels or {}, costs or {}
+        )
         parts = {name for mixture in mixtures for name in mixture.names}
-        knobs, fill = [], {}
-        for name in map(str, frame.columns):
-            cells = frame[name].dropna()
-            if cells.empty:
-                raise DataError(
-                    Fault(
-                        "the column holds no value",
-                        "Leave it out, or fill it.",
-                        column=name,
-                    )
-                )
-            knobs.append(
-                _knob(
-                    name,
-                    units.get(name),
-                    cells,
-                    fixed=name in fixed,
-                    limits=limits.get(name),
-                    may_be_integer=isinstance(samples, pd.DataFrame) and name not in parts,
-                )
+        in_array = not isinstance(samples, pd.DataFrame)
+        knobs, fill = knobs_of_columns(frame, wishes, set(frame.columns) if in_array else parts)
+        absent = sorted(parts - set(frame.columns))
+        if absent:
+            raise SettingsError(
+                f"A mixture names {absent[0]!r}, which is no column; there are "
+                f"{list(frame.columns)}."
             )
-            middle = cells.mode()[0] if knobs[-1].levels else cells.median()
-            fill[name] = float(knobs[-1].levels.index(str(middle)) if knobs[-1].levels else middle)
-        return cls(KnobSpace(knobs, [_within(m, frame, limits) for m in mixtures]), None, fill)
+        wholes = [mixture_of_data(mixture, frame, wishes) for mixture in mixtures]
+        return cls(KnobSpace(knobs, wholes, relations), None, fill)
 
     # -- the editor's two verbs -------------------------------------------------------------------
 
@@ -370,38 +394,6 @@ def _as_frame(samples: ArrayLike) -> pd.DataFrame:
     if array.ndim != 2:
         raise DataError(f"Rows must have shape (n, k), got {array.shape}.")
     return pd.DataFrame(array, columns=[f"x{j}" for j in range(array.shape[1])])
-
-
-def _knob(
-    name: str,
-    unit: str | None,
-    cells: pd.Series[Any],
-    *,
-    fixed: bool,
-    limits: tuple[float, float] | None,
-    may_be_integer: bool,
-) -> Knob:
-    """Make the knob of one column from its cells."""
-    if not pd.api.types.is_numeric_dtype(cells):
-        levels = tuple(sorted({str(cell) for cell in cells}))
-        return Knob(name, unit, "categorical", levels=levels, fixed=fixed)
-    cells = cells.astype(float)
-    lower, upper = limits or (float(cells.min()), float(cells.max()))
-    whole = unit is None and may_be_integer and bool((cells == np.rint(cells)).all())
-    return Knob(name, unit, "integer" if whole else "continuous", lower, upper, fixed=fixed)
-
-
-def _within(mixture: Mixture, frame: pd.DataFrame, limits: Limits) -> Mixture:
-    """Mixture with the total that rounded data really have, where their limits leave no other."""
-    parts = frame[list(mixture.names)].astype(float)
-    spans = [
-        limits.get(name, (float(parts[name].min()), float(parts[name].max())))
-        for name in mixture.names
-    ]
-    lower, upper = sum(span[0] for span in spans), sum(span[1] for span in spans)
-    if lower <= mixture.total <= upper:
-        return mixture
-    return Mixture(mixture.names, float(parts.sum(axis=1).median()), mixture.max_parts)
 
 
 def _settings_of(
