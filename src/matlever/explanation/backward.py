@@ -204,7 +204,7 @@ def counterfactual(
     budget = budget or _BUDGET + _BUDGET_PER_KNOB * int(ground.free.sum())
     drawn = editor.space.sample(min(_MOST_DRAWN, budget // _SHARE_DRAWN), random_state)
     gradient = has_gradient(predictor, editor, ground) and confidence == "prediction"
-    effort = Effort(budget, question.n_calls, drawn, known, gradient, random_state)
+    effort = Effort(budget, question.n_calls, drawn, known, gradient, random_state, n_answers)
     found = find_answers(ground, question, problems, starts, effort, n_answers, progress)
     units = check_count(target_units, n_targets or 1, "target_units")
     states = found.states

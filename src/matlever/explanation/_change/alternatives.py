@@ -10,20 +10,26 @@ from numpy.typing import NDArray
 from matlever.explanation._change.descent import States, join, states_at
 from matlever.explanation._change.ground import Ground, Problems
 from matlever.explanation._change.moves import returned
+from matlever.explanation._change.polish import polish
 from matlever.explanation._change.question import Question
 from matlever.explanation._change.search import Effort, search
+from matlever.explanation._change.starts import known_states
+from matlever.knobs import Knob
 
 __all__ = ["different", "with_alternatives"]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
-Direction = tuple[int, int]  # knob, and -1 for down or 1 for up
-Forbidden = frozenset[Direction]
+Bound = tuple[int, int, float]  # knob, -1 for down or 1 for up, and how far it may go that way
+Bounds = frozenset[Bound]
+Task = tuple[int, Bounds, Array]  # problem, bounds, and where to begin
 
-# How often answers are looked for with more and more directions forbidden.
-_ROUNDS = 3
-# Answers are different where at least this share of their changes is not common to them.
-_DIFFERENT = 0.1
+# How far a knob of an answer may go its way in another, in shares of its change there: first not at
+# all, in more and more knobs, at last half as far.
+_SHARES = (0.0, 0.0, 0.5)
+# Answers are different where at least this share of their changes is not common to them; where too
+# few are, the smaller share is enough.
+_DIFFERENT, _AT_LEAST = 0.1, 0.02
 
 
 def with_alternatives(
@@ -37,30 +43,56 @@ def with_alternatives(
 ) -> States:
     """Return the states together with answers of which each does without some change of another.
 
-    For every change of an answer the search is repeated with that knob forbidden to move that way.
-    Whatever is found is polished in the same manner and no worse than the search can do.
+    For every change of an answer the search is repeated with that knob forbidden to move that way,
+    or so far. Whatever is found is polished in the same manner.
     """
-    pool = [states]
-    tried: dict[int, set[Forbidden]] = {i: {frozenset()} for i in range(len(problems))}
-    origin: dict[int, list[Forbidden]] = {i: [frozenset()] for i in range(len(problems))}
-    for _ in range(_ROUNDS):
+    pool = [states, *_polished_hits(ground, question, problems, states, effort, n_answers)]
+    tried: list[dict[Bounds, None]] = [{frozenset(): None} for _ in range(len(problems))]
+    for share in _SHARES:
         every = join(pool)
-        tasks: list[tuple[int, Forbidden, Array]] = []
+        tasks: list[Task] = []
         for i in range(len(problems)):
             rows = np.flatnonzero((every.problem == i) & (every.miss == 0))
-            chosen = different(ground, problems.start[i], every, rows, n_answers)
+            chosen = different(ground, problems.start[i], every, rows, n_answers, _DIFFERENT)
             if 0 < len(chosen) < n_answers:
-                tasks += _tasks(ground, problems, every, i, chosen, origin[i], tried[i], n_answers)
-        if not tasks or question.clock.expired:
+                one = problems.take(np.array([i]))
+                new = _tasks(ground, one, every.values[chosen], share, tried[i], n_answers)
+                tasks += [(i, bounds, begin) for bounds, begin in new]
+        if question.clock.expired:
             break
-        found = _search_without(ground, question, problems, own, tasks, effort)
-        for problem, forbidden, _ in tasks:
-            origin[problem].append(forbidden)
-        pool.append(found)
+        if tasks:
+            pool.append(_search_within(ground, question, problems, own, tasks, effort))
     return join(pool)
 
 
-def different(ground: Ground, start: Array, states: States, rows: Index, most: int) -> list[int]:
+def _polished_hits(
+    ground: Ground,
+    question: Question,
+    problems: Problems,
+    states: States,
+    effort: Effort,
+    n_answers: int,
+) -> list[States]:
+    """Polish known samples that reach the goal and lie apart: the other sides of the goal's region.
+
+    Only for problems that have an answer and need a change.
+    """
+    if effort.known is None or question.clock.expired:
+        return []
+    wanted = np.zeros(len(problems), dtype=bool)
+    wanted[states.problem[(states.miss == 0) & (states.spend > 0)]] = True
+    rows = np.flatnonzero(wanted)
+    known = known_states(ground, question, problems.take(rows), effort.known, n_answers)
+    if known is None:
+        return []
+    known = known.take(np.flatnonzero(known.miss == 0))
+    known.problem = rows[known.problem]
+    return [polish(ground, question, problems, known)]
+
+
+def different(
+    ground: Ground, start: Array, states: States, rows: Index, most: int, least: float = _AT_LEAST
+) -> list[int]:
     """Choose states of one problem: the cheapest, then those that differ most from the chosen.
 
     The difference of two answers is the distance between them as a share of the way from one to the
@@ -84,62 +116,79 @@ def different(ground: Ground, start: Array, states: States, rows: Index, most: i
         share = apart.sum(axis=1) / np.maximum(length + length[pick], 1e-12)
         smallest = np.minimum(smallest, share)
         pick = int(np.argmax(np.round(smallest, 6)))
-        if smallest[pick] < _DIFFERENT:
+        if smallest[pick] < least:
             break
     return chosen
 
 
 def _tasks(
     ground: Ground,
-    problems: Problems,
-    states: States,
-    i: int,
-    chosen: list[int],
-    origin: list[Forbidden],
-    tried: set[Forbidden],
+    one: Problems,
+    answers: Array,
+    share: float,
+    tried: dict[Bounds, None],
     n_answers: int,
-) -> list[tuple[int, Forbidden, Array]]:
-    """Return what to look for next: sets of forbidden directions, and where to begin."""
-    start = problems.start[i]
-    one = problems.take(np.array([i]))
-    tasks: list[tuple[int, Forbidden, Array]] = []
-    for row in chosen:
-        change = states.values[row] - start
-        back, exists = returned(ground, one, states.values[row][None])
-        columns = np.flatnonzero(exists[0])
-        dearest = columns[np.argsort(-np.abs(change[columns]) * ground.weight[columns])]
-        taken = {(int(j), int(np.sign(change[j]))) for j in columns}
-        for j in dearest[: n_answers + 1].tolist():
-            direction = (j, int(np.sign(change[j])))
-            # Together with what the answer already does without.
-            for base in dict.fromkeys(forbidden - taken for forbidden in origin):
-                forbidden = base | {direction}
-                if forbidden not in tried and len(tasks) < 2 * n_answers:
-                    tried.add(forbidden)
-                    tasks.append((i, forbidden, back[0, j]))
+) -> list[tuple[Bounds, Array]]:
+    """Return what to try next in one problem: new bounds, and where to begin.
+
+    Each set of bounds keeps one answer out; together with those tried before that it keeps to.
+    """
+    start = one.start[0]
+    tasks: list[tuple[Bounds, Array]] = []
+    before = list(tried)
+    for values in answers:
+        change = values - start
+        back, exists = returned(ground, one, values[None])
+        columns = np.flatnonzero(exists[0] & ((share == 0) | ~ground.is_categorical))
+        kept = [bounds for bounds in before if all(_keeps(change, bound) for bound in bounds)]
+        for j in columns[np.argsort(-np.abs(change[columns]) * ground.weight[columns])].tolist():
+            bound = (
+                j,
+                int(np.sign(change[j])),
+                _reach(ground.space.knobs[j], start[j], share * change[j]),
+            )
+            for bounds in kept:
+                both = bounds | {bound}
+                if both not in tried and len(tasks) < n_answers:
+                    tried[both] = None
+                    tasks.append((both, values + (1 - share) * (back[0, j] - values)))
     return tasks
 
 
-def _search_without(
+def _keeps(change: Array, bound: Bound) -> bool:
+    j, side, reach = bound
+    return bool(side * change[j] <= reach + 1e-12)
+
+
+def _reach(knob: Knob, start: float, change: float) -> float:
+    """How far a knob may go: a share of its change, down to an allowed value."""
+    if knob.allowed is None:
+        return abs(change)
+    steps = (knob.allowed - start) * np.sign(change)
+    return float(steps[(steps >= 0) & (steps <= abs(change))].max(initial=0.0))
+
+
+def _search_within(
     ground: Ground,
     question: Question,
     problems: Problems,
     own: States,
-    tasks: list[tuple[int, Forbidden, Array]],
+    tasks: list[Task],
     effort: Effort,
 ) -> States:
     owner = np.array([i for i, _, _ in tasks], dtype=np.intp)
     narrow = problems.take(owner)
-    for t, (_, forbidden, _) in enumerate(tasks):
-        for j, side in forbidden:
+    for t, (_, bounds, _) in enumerate(tasks):
+        for j, side, reach in bounds:
             if ground.is_categorical[j] or side > 0:
-                narrow.upper[t, j] = narrow.start[t, j]
+                narrow.upper[t, j] = narrow.start[t, j] + reach
             if ground.is_categorical[j] or side < 0:
-                narrow.lower[t, j] = narrow.start[t, j]
+                narrow.lower[t, j] = narrow.start[t, j] - reach
     values, allowed = ground.settle(narrow, np.stack([begin for _, _, begin in tasks]))
     begin = states_at(ground, question, narrow, np.flatnonzero(allowed), values[allowed])
-    share = effort.fresh(question.n_calls)
-    share = replace(share, drawn=effort.drawn[: len(effort.drawn) // 4])
+    share = replace(
+        effort.fresh(question.n_calls), drawn=effort.drawn[:0], n_answers=1, is_short=True
+    )
     starts = own.take(owner)
     starts.problem = np.arange(len(owner))
     found = search(ground, question, narrow, starts, share, begin)

@@ -15,8 +15,9 @@ Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Index = NDArray[np.intp]
 
-# A knob whose change is below this share of its range has not changed.
-_UNCHANGED = 1e-7
+# A change below this share of a knob's range is no change: nobody can set it. In mixtures and
+# relations, where others have to give way, only rounding is none.
+_UNCHANGED, _ROUNDING = 1e-4, 1e-7
 # A knob that costs nothing is still turned no further than it must be.
 _LEAST_COST = 1e-6
 
@@ -90,7 +91,12 @@ class Ground:
         self.alone = self.free.copy()
         for columns in self.mixtures:
             self.alone[columns] = False
-        self.is_box = not space.mixtures and not getattr(space, "relations", ())
+        relations = getattr(space, "relations", ())
+        self.is_box = not space.mixtures and not relations
+        related = [name for relation in relations for name in relation.names]
+        is_bound = ~self.alone
+        is_bound[space.positions(related)] = True
+        self.smallest = np.where(is_bound, _ROUNDING, _UNCHANGED) * self.width
 
     def problems(self, start: Array) -> Problems:
         """Return one problem per sample, from where the samples stand (n, k)."""
@@ -116,7 +122,7 @@ class Ground:
 
     def changed(self, start: Array, end: Array) -> Flags:
         """Which knobs of settings (..., k) have changed."""
-        changed: Flags = np.abs(end - start) > _UNCHANGED * self.width
+        changed: Flags = np.abs(end - start) > self.smallest
         return changed
 
     def settle(self, problems: Problems, values: Array) -> tuple[Array, Flags]:

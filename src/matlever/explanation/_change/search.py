@@ -20,6 +20,7 @@ Array = NDArray[np.float64]
 
 # Rounds of descent, and how many states of each problem go on after them.
 _HALVING = ((2, 4), (4, 2), (20, 2))
+_HALVING_FROM_ANSWERS = ((2, 1), (8, 1))
 _HALVING_WITH_GRADIENT = ((2, 1), (20, 1))
 # Starts on the way along the gradient.
 _GRADIENT_STARTS = 4
@@ -43,6 +44,11 @@ class Effort:
         Whether to go along the gradient.
     seed : int
         Of what is drawn.
+    n_answers : int
+        Answers that are wanted for each problem; with several, states that are given up although
+        they reach the goal are polished too.
+    is_short : bool
+        Whether good states to begin with are at hand, so that few more are needed.
     """
 
     budget: int
@@ -51,6 +57,8 @@ class Effort:
     known: Known | None
     gradient: bool
     seed: int
+    n_answers: int = 1
+    is_short: bool = False
 
     def fresh(self, n_calls: NDArray[np.int64]) -> Effort:
         """Return the same effort for more work, after so many predictions (n,)."""
@@ -63,7 +71,7 @@ class Effort:
             + 54
             + sum(7 * min(len(parts) * (len(parts) - 1), 42) for parts in ground.mixtures)
         )
-        return int(np.clip(self.budget / (13 * a_round), 1, 4))
+        return 1 if self.is_short else int(np.clip(self.budget / (13 * a_round), 1, 4))
 
 
 def search(
@@ -111,12 +119,13 @@ def _search_open(
     drawn = drawn_states(ground, question, problems, effort.drawn, n_drawn, effort.seed)
     levels = level_states(ground, question, problems)
     states = join([*begin, *(some for some in (known, drawn, levels) if some is not None)])
-    halving: tuple[tuple[int, int], ...] = _HALVING
+    halving: tuple[tuple[int, int], ...] = _HALVING_FROM_ANSWERS if effort.is_short else _HALVING
     if effort.gradient and not question.clock.expired:
         values = _first_settings(states, len(problems), _GRADIENT_STARTS)
         states = join([states, gradient_states(ground, question, problems, values)])
         states = states.take(best_of_each(states, 3))
         halving = _HALVING_WITH_GRADIENT
+    aside: list[States] = []
     for rounds, kept in halving:
         states = descend(
             ground,
@@ -128,8 +137,18 @@ def _search_open(
             effort.seed,
             mix=kept <= 2,
         )
-        states = states.take(best_of_each(states, kept))
-    return polish(ground, question, problems, states)
+        best = best_of_each(states, kept)
+        if effort.n_answers > 1:
+            aside.append(_given_up(states, best, effort.n_answers))
+        states = states.take(best)
+    return polish(ground, question, problems, join([states, *aside]))
+
+
+def _given_up(states: States, kept: NDArray[np.intp], most: int) -> States:
+    """Return the best states that reach the goal but are not kept: answers, if not the best."""
+    rest = np.setdiff1d(np.flatnonzero(states.miss == 0), kept)
+    left = states.take(rest)
+    return left.take(best_of_each(left, most))
 
 
 def _first_settings(states: States, b: int, r: int) -> Array:
