@@ -121,3 +121,10 @@ def test_limits_are_held_in_every_place_of_a_large_array(k):
             expected = np.ones((7, 150), dtype=bool)
             expected[place[:2]] = False
             np.testing.assert_array_equal(space.is_feasible(off), expected)
+
+
+def test_settings_and_samples_must_be_as_many():
+    with pytest.raises(DataError, match="settings for 2 samples, but 3 samples"):
+        predict_settings(
+            Recorder(), TableEditor(SPACE), SPACE.sample(3, 0), SPACE.sample(2, 0)[:, None]
+        )

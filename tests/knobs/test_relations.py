@@ -83,7 +83,7 @@ def around(space, rng, point, n):
 
 
 @given(st.integers(0, 2**31))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_projection_is_feasible_idempotent_and_nearer_than_any_sampled_setting(seed):
     space, point = continuous_space(seed)
     rng = np.random.default_rng(seed)
@@ -172,7 +172,7 @@ def stepped_space(seed):
 
 
 @given(st.integers(0, 2**31))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_with_steps_the_result_is_one_of_all_feasible_grid_points(seed):
     space, every, feasible = stepped_space(seed)
     rng, unit = np.random.default_rng(seed), scales(space)
@@ -215,7 +215,7 @@ def test_the_last_resort_finds_the_nearest_of_all_grid_points(seed):
 
 
 @given(st.integers(0, 2**31))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_mixed_knobs_with_few_parts_are_projected_into_the_set(seed):
     rng = np.random.default_rng(seed)
     knobs = [

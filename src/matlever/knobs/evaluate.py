@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from matlever.exceptions import DataError, SettingsError
 from matlever.knobs.protocols import Editor, Predictor
 
-__all__ = ["evaluate_settings", "predict_settings", "take"]
+__all__ = ["admit_settings", "evaluate_settings", "predict_settings", "take"]
 
 _SHOWN = 8  # knobs named in a message
 
@@ -66,8 +66,7 @@ def evaluate_settings(
         raise SettingsError(f"batch_rows={batch_rows} must be 1 or more.")
     batch_rows = min(batch_rows, getattr(editor, "most_rows", batch_rows))
     n, r, _ = values.shape
-    values = editor.space.admit(values)
-    _check_fixed(editor, samples, values)
+    values = admit_settings(editor, samples, values)
     rows, columns = max(1, batch_rows // max(r, 1)), min(r, batch_rows)
     found = []
     for start in range(0, n, rows):
@@ -84,6 +83,37 @@ def evaluate_settings(
         ]
         found.append(chunk[0] if len(chunk) == 1 else np.concatenate(chunk, axis=1))
     return np.concatenate(found, axis=0)
+
+
+def admit_settings(
+    editor: Editor, samples: Any, values: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Settings as they may be rendered: feasible, exact at every limit, nothing fixed moved.
+
+    For what cannot go through `evaluate_settings`, such as a gradient.
+
+    Parameters
+    ----------
+    editor, samples, values
+        As in `evaluate_settings`.
+
+    Returns
+    -------
+    values : ndarray of shape (n, r, k)
+        The array that was given, not a copy, where nothing changes.
+
+    Raises
+    ------
+    DataError
+        If a setting is not feasible or moves a fixed knob, or there are not as many as samples.
+    """
+    if hasattr(samples, "__len__") and len(samples) != len(values):
+        raise DataError(
+            f"There are settings for {len(values)} samples, but {len(samples)} samples."
+        )
+    values = editor.space.admit(values)
+    _check_fixed(editor, samples, values)
+    return values
 
 
 def _check_fixed(editor: Editor, samples: Any, values: NDArray[np.float64]) -> None:
