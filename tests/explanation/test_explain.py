@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from scipy.stats import norm, qmc
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
-from matlever.exceptions import SettingsError
+from matlever.exceptions import DataError, SettingsError
 from matlever.explanation import explain, kernel_sensitivity, stability
+from matlever.explanation.designs import Design, fold_over
 from matlever.explanation.stability import coefficient_stability, variable_stability
 from matlever.knobs import Knob, KnobSpace, LinearRelation, Mixture, TableEditor
 
@@ -470,6 +471,37 @@ def test_a_model_that_hides_off_the_data_is_seen_through_by_known_rows():
     assert seen.n_calls == 30 + 400
 
 
+@pytest.mark.parametrize("design", ["known-rows", "joint"])
+@pytest.mark.parametrize("fixed", [("x3",), ("x0", "x2")])
+def test_what_fixed_knobs_do_elsewhere_is_not_taken_for_a_slope(design, fixed):
+    # Known rows and other samples' points do not share the fixed settings of a sample.
+    Z = np.random.default_rng(0).normal(size=(80, 4))
+    free = [j for j in range(4) if f"x{j}" not in fixed]
+    limits = {f"x{j}": (-1e3, 1e3) for j in free}
+    editor = TableEditor.from_frame(Z, fixed=fixed, limits=limits)
+    slope = np.array([50.0, 2.0, -300.0, 100.0])
+    found = explain(lambda X: X @ slope, editor, Z[:40], reference=Z, design=design)
+    np.testing.assert_allclose(found.slope[:, free], np.tile(slope[free], (40, 1)), rtol=1e-6)
+    np.testing.assert_allclose(found.r2, 1.0, atol=1e-6)
+
+
+def test_known_rows_in_batches_are_the_same_to_the_bit(monkeypatch):
+    Z = np.random.default_rng(0).normal(size=(300, 3))
+    whole = explain(lambda X: np.sin(X).sum(axis=1), Z, Z[:50], design="known-rows")
+    monkeypatch.setattr("matlever.explanation.known_rows._MOST_NUMBERS", 5_000)
+    assert explain(lambda X: np.sin(X).sum(axis=1), Z, Z[:50], design="known-rows") == whole
+
+
+def test_a_joint_design_says_when_its_points_are_too_few_or_its_work_too_much():
+    Z = np.random.default_rng(0).normal(size=(200, 30))
+    close = explain(lambda X: X[:, 0], Z[:, :4], 0.3 * Z[:20, :4], design="joint", n_calls=5)
+    assert close.warnings == ()
+    far = explain(lambda X: X[:, 0], Z, Z[:10], design="joint")
+    assert "10 of 10 samples have few shared points" in far.warnings[0]
+    with pytest.raises(SettingsError, match="explain fewer samples at once"):
+        explain(lambda X: X[:, 0], Z, Z[:180], design="joint")
+
+
 def test_a_joint_design_shares_calls_between_close_samples():
     f, _ = _quadratic(4, 3)
     rng = np.random.default_rng(0)
@@ -487,7 +519,7 @@ def test_a_joint_design_shares_calls_between_close_samples():
     assert error < np.linalg.norm(simplex.slope - truth) / np.linalg.norm(truth)
     linear = explain(lambda X: X @ [1.0, 2, 3, 4], editor, close, reference=Z, design="joint")
     np.testing.assert_allclose(linear.slope, np.tile([1.0, 2, 3, 4], (20, 1)), rtol=1e-6)
-    with pytest.raises(SettingsError, match="joint design"):
+    with pytest.raises(SettingsError, match="n_calls=1 must be"):
         explain(f, editor, close, reference=Z, design="joint", n_calls=1)
 
 
@@ -543,6 +575,31 @@ def test_stability_indices_are_the_published_ones_and_never_stand_alone():
     assert len(drawn.to_frame()) == 8
 
 
+def test_a_constant_model_has_curves_and_stability_too():
+    def constant(X):
+        return np.full(len(X), 3.3)
+
+    widths = kernel_sensitivity(constant, WIDE, X4[:3], reference=X4)
+    assert "flat" in repr(widths)
+    widths.plot()
+    steady = stability(constant, WIDE, X4[:3], reference=X4, n_repeats=2)
+    assert (steady.relative_sd == 0).all()
+
+
+def test_stability_rotates_designs_and_says_where_there_is_none():
+    def f(X):
+        return np.sin((X - MEAN) / SD).sum(axis=1)
+
+    default = stability(f, WIDE, X4[:3], reference=X4, n_repeats=3)
+    auto = stability(f, WIDE, X4[:3], reference=X4, n_repeats=3, design="auto")
+    np.testing.assert_array_equal(auto.rotation_spread, default.rotation_spread)
+    assert np.isfinite(default.rotation_spread).all()
+    for options in ({"n_calls": 101}, {"design": "known-rows"}, {"design": "joint"}):
+        found = stability(f, WIDE, X4[:3], reference=X4, n_repeats=2, **options)
+        assert np.isnan(found.rotation_spread).all()
+        assert "no design that could be rotated" in repr(found)
+
+
 # -- models of all kinds, and lime's names --------------------------------------------------------
 
 
@@ -590,6 +647,12 @@ def test_limes_names_mean_what_they_mean_in_lime(tmp_path):
     assert "<script" not in found._repr_html_() + one._repr_html_()
     with pytest.raises(IndexError):
         found[30]
+    with pytest.raises(TypeError, match="slice"):
+        found[:3]
+    named = explain(lambda X: X.to_numpy() @ slope, frame, frame[:2], targets="yield")
+    assert named.targets == ("yield",)
+    with pytest.raises(DataError, match=r"\(2, 2\) numbers per sample"):
+        explain(lambda X: np.zeros((len(X), 2, 2)), frame, frame[:2])
 
 
 def test_settings_that_cannot_be_used_are_named():
@@ -608,6 +671,18 @@ def test_settings_that_cannot_be_used_are_named():
         ({"kernel_width": [1.0, 2.0]}, "one for each of the 30"),
         ({"surrogate": "ridge", "penalty": -1.0}, "penalty"),
         ({"jitter": -0.1}, "jitter"),
+        ({"penalty": 1.0}, "penalty=... is for surrogate='ridge'"),
+        ({"n_features": 2}, "n_features=... is for surrogate='lasso'"),
+        ({"design": "known-rows", "surrogate": "lasso"}, "surrogate=... has no meaning"),
+        ({"design": "joint", "check": 3, "jitter": 0.1}, "jitter=.*check=... has no meaning"),
+        ({"design": "gaussian", "radius": 1.0}, "radius=... has no meaning"),
+        ({"n_calls": 2.5}, "n_calls=2.5 must be a whole number"),
+        ({"n_calls": 0, "design": "gaussian"}, "n_calls=0 must be a whole number"),
+        ({"n_calls": "many"}, "n_calls='many'"),
+        (
+            {"design": Design("mine", fold_over(4).points[::-1][[0, 2, 1, 3, 4, 5, 6, 7]], True)},
+            "mir",
+        ),
         ({"check": -1}, "check=-1"),
         ({"reference": None}, "Give reference"),
     ]:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -167,6 +168,7 @@ class Explanations(OneOfSeveral):
 
     def __getitem__(self, position: int) -> LocalExplanation:
         """Return the explanation of one sample, by its position (one target)."""
+        position = index(position)
         if not -len(self) <= position < len(self):
             raise IndexError(f"There is no explanation {position}; there are {len(self)}.")
         return LocalExplanation(self._only(), position % len(self))
@@ -332,9 +334,3 @@ class Explanations(OneOfSeveral):
 
 def _median(r2: Array) -> str:
     return f"median {np.median(r2[~np.isnan(r2)]):.2f}" if (~np.isnan(r2)).any() else "none (flat)"
-
-
-def _same(a: Any, b: Any) -> bool:
-    if isinstance(a, np.ndarray):
-        return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
-    return bool(a == b)

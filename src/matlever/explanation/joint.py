@@ -32,7 +32,9 @@ Array = NDArray[np.float64]
 
 # Information every sample has from the start, so that the first points can be compared.
 _PRIOR = 1e-3
-_MOST_NUMBERS = 60_000_000
+# Numbers in the largest array (a quarter of a gigabyte), and multiplications (a minute).
+_MOST_NUMBERS = 30_000_000
+_MOST_WORK = 30_000_000_000
 
 
 def explain_jointly(
@@ -77,13 +79,17 @@ def explain_jointly(
         raise SettingsError(f"n_calls={budget}: a joint design needs 2 calls per sample or more.")
     points, owner = _candidates(scale, centres, sigma, rng)
     wanted = min(n * (budget - 1), len(points))
-    if n * len(points) * (p + 1) > _MOST_NUMBERS:
+    numbers = n * len(points) * (len(scale.space) + 1)
+    if numbers > _MOST_NUMBERS or numbers * wanted > _MOST_WORK:
         raise SettingsError(
             f"A joint design of {n} samples and {p} knobs would compare {n * len(points):,} pairs; "
             "explain fewer samples at once, or each with its own design."
         )
     spread = np.repeat(points[None], n, axis=0)
-    features = scale.features(centres, spread) / sigma[:, None, None]
+    features = np.concatenate(
+        [scale.features(centres, spread), scale.held_features(centres, spread)], axis=2
+    )
+    features /= sigma[:, None, None]
     weights = np.exp(-(features**2).sum(axis=2) / 2)
     chosen = _greedy(features, weights, wanted)
     # Each point is made from the sample whose design it comes from.
@@ -101,10 +107,12 @@ def explain_jointly(
         groups,
         differences(y[None], y0[:, None]),
     )
+    fit = fit.of_first(p)
     found: dict[str, Any] = in_knobs(scale, centres, fit, fit.fidelity, y0)
     if one_target:
         found = {key: value[..., 0] for key, value in found.items()}
-    thin = int((near.sum(axis=1) < 0.5 * p).sum())
+    effective = near.sum(axis=1) ** 2 / np.maximum((near**2).sum(axis=1), np.finfo(float).tiny)
+    thin = int((effective < p + 1).sum())
     warnings = [
         f"{thin} of {n} samples have few shared points near them; raise n_calls, or explain them "
         "with their own designs."

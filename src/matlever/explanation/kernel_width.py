@@ -102,7 +102,7 @@ class KernelSensitivity:
 
             _, ax = plt.subplots(layout="constrained")
         ax.plot(self.widths, self.r2.T, color="0.5", alpha=0.5, linewidth=0.9)
-        ax.plot(self.widths, np.nanmedian(self.r2, axis=0), linewidth=2.2, label="median sample")
+        ax.plot(self.widths, self._median_r2(), linewidth=2.2, label="median sample")
         ax.axhline(self.r2_asked, linestyle=":", color="0.2", label=f"asked for: {self.r2_asked:g}")
         ax.plot(
             self.kernel_width,
@@ -112,7 +112,8 @@ class KernelSensitivity:
             label="width chosen",
         )
         ax.set_xscale("log")
-        ax.set_ylim(min(0.0, max(-0.5, float(np.nanmin(self.r2)))), 1.03)
+        lowest = float(np.where(np.isnan(self.r2), 0.0, self.r2).min())
+        ax.set_ylim(min(0.0, max(-0.5, lowest)), 1.03)
         ax.set_xlabel("kernel width (standard deviations of the data)")
         ax.set_ylabel("R2 of a straight line at points not fitted")
         ax.legend(loc="lower left")
@@ -125,10 +126,16 @@ class KernelSensitivity:
             f"{middle:.3g} standard deviations (80 % between {low:.3g} and {high:.3g})"
         ]
         lines += [
-            f"  at {width:.3g}: median R2 {value:.2f}"
-            for width, value in zip(self.widths, np.nanmedian(self.r2, axis=0), strict=True)
+            f"  at {width:.3g}: " + ("flat" if np.isnan(value) else f"median R2 {value:.2f}")
+            for width, value in zip(self.widths, self._median_r2(), strict=True)
         ]
         return "\n".join([*lines, *self.warnings])
+
+    def _median_r2(self) -> Array:
+        """Median over the samples around which predictions vary (g,); NaN where none does."""
+        return np.array(
+            [np.median(r2[~np.isnan(r2)]) if (~np.isnan(r2)).any() else np.nan for r2 in self.r2.T]
+        )
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(repr(self))}</pre>"

@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 # Effective number of rows per coefficient below which the kernel is widened.
 _ROWS_PER_COEFFICIENT = 2.0
 _WIDENINGS = 1.15 ** np.arange(0, 60)
+# Numbers in the largest array; more samples are explained in batches.
+_MOST_NUMBERS = 4_000_000
 
 
 def explain_from_known_rows(
@@ -62,18 +64,31 @@ def explain_from_known_rows(
     one_target = y0.ndim == 1
     if one_target:
         y0, y = y0[:, None], y[:, None]
-    features = scale.features(centres, np.repeat(known[None], len(centres), axis=0))
-    distance2 = (features**2).sum(axis=2)
-    needed = _ROWS_PER_COEFFICIENT * (scale.n_features + 1)
-    width = _wide_enough(distance2, kappa, needed)
-    weights = np.exp(-distance2 / (2.0 * width[:, None] ** 2))
+    needed = _ROWS_PER_COEFFICIENT * (scale.n_features + scale.n_held + 1)
     # Groups must not follow the order of the file; the reference is spread by its place in it.
     groups = np.arange(len(known)) % min(N_GROUPS, len(known))
     penalty = 0.0 if len(known) >= needed else 1.0
-    fit = fit_least_squares(
-        features, weights, 1.0, groups, differences(y[None], y0[:, None]), penalty
-    )
-    found: dict[str, Any] = in_knobs(scale, centres, fit, fit.fidelity, y0)
+    size = max(1, _MOST_NUMBERS // (known.size + len(known)))
+    chunks, widths = [], []
+    for start in range(0, len(centres), size):
+        rows = slice(start, start + size)
+        at = centres[rows]
+        spread = np.repeat(known[None], len(at), axis=0)
+        features = np.concatenate(
+            [scale.features(at, spread), scale.held_features(at, spread)], axis=2
+        )
+        distance2 = (features**2).sum(axis=2)
+        width = _wide_enough(distance2, kappa[rows], needed)
+        weights = np.exp(-distance2 / (2.0 * width[:, None] ** 2))
+        outcomes = differences(y[None], y0[rows, None])
+        fit = fit_least_squares(features, weights, 1.0, groups, outcomes, penalty)
+        fit = fit.of_first(scale.n_features)
+        chunks.append(in_knobs(scale, at, fit, fit.fidelity, y0[rows]))
+        widths.append(width)
+    width = np.concatenate(widths)
+    found: dict[str, Any] = {
+        key: np.concatenate([chunk[key] for chunk in chunks]) for key in chunks[0]
+    }
     if one_target:
         found = {key: value[..., 0] for key, value in found.items()}
     warnings = []
@@ -86,8 +101,8 @@ def explain_from_known_rows(
         )
     if penalty:
         warnings.append(
-            f"{len(known)} known rows for {scale.n_features} coefficients: slopes are shrunk by a "
-            "ridge penalty of 1."
+            f"{len(known)} known rows for {scale.n_features + scale.n_held} coefficients: "
+            "slopes are shrunk by a ridge penalty of 1."
         )
     return {
         **found,

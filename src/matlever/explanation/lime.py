@@ -190,6 +190,23 @@ def explain(
         )
     if estimand not in get_args(Estimand):
         raise SettingsError(f"estimand={estimand!r} is not 'lime' or 'kernel'.")
+    _check_that_all_count(
+        design,
+        n_calls=n_calls is not None,
+        radius=radius != "auto",
+        jitter=jitter is not None,
+        check=check > 0,
+        surrogate=surrogate != "least squares",
+        penalty=penalty is not None and surrogate != "ridge",
+        n_features=n_features is not None and surrogate != "lasso",
+    )
+    if n_calls is not None and not (isinstance(n_calls, int | np.integer) and n_calls > 1):
+        raise SettingsError(
+            f"n_calls={n_calls!r} must be a whole number of 2 or more: the sample itself counts."
+        )
+    # One name is one target, not one for each of its letters.
+    targets = (targets,) if isinstance(targets, str) else targets
+    target_units = (target_units,) if isinstance(target_units, str) else target_units
     if reference is None and not hasattr(editor, "render"):
         reference = getattr(editor, "inputs", editor)
     if reference is None and design == "known-rows":
@@ -288,6 +305,25 @@ def explain(
     )
 
 
+def _check_that_all_count(design: str | Design, **given: bool) -> None:
+    """Raise SettingsError where something was given that this design does not use."""
+    name = design if isinstance(design, str) else ""
+    unused = {
+        "known-rows": ("n_calls", "radius", "jitter", "check", "surrogate"),
+        "joint": ("radius", "jitter", "check", "surrogate"),
+        "sobol": ("radius", "jitter"),
+    }.get(name, ("radius", "jitter") if name.startswith("gaussian") else ())
+    faults = [
+        f"{option}=... has no meaning with design={name!r}" for option in unused if given[option]
+    ]
+    if given["penalty"]:
+        faults.append("penalty=... is for surrogate='ridge'")
+    if given["n_features"]:
+        faults.append("n_features=... is for surrogate='lasso'")
+    if faults:
+        raise SettingsError("; ".join(faults) + ": leave it out.")
+
+
 @dataclass(frozen=True)
 class _Fitting:
     """What all chunks of one call share."""
@@ -326,6 +362,11 @@ class _Fitting:
         y = predict_settings(
             self.predictor, self.editor, samples, asked, batch_rows=self.batch_rows
         )
+        if y.ndim > 3:
+            raise DataError(
+                f"The predictor returned {y.shape[2:]} numbers per sample; one number, or one row "
+                "of them, can be explained."
+            )
         one_target = y.ndim == 2
         y = y[:, :, None] if one_target else y
         fit = self.fitted(centres, placed, kappa, sigma, y[:, : 1 + n_points])

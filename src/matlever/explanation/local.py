@@ -85,7 +85,7 @@ class LocalExplanation:
         Parameters
         ----------
         label : int, default=1
-            1 for the prediction; 0 for its negative, as in lime's regression mode.
+            1 for the prediction; 0 for its negative, which is what `as_map` has under 0.
         """
         sign = -1.0 if label == 0 else 1.0
         return [(self._name(j), sign * float(self.weights[j])) for j in self._order()]
@@ -133,7 +133,7 @@ class LocalExplanation:
         return ax
 
     def as_pyplot_figure(self, label: int = 1, figsize: tuple[float, float] | None = None) -> Any:
-        """Return the bars as a matplotlib figure."""
+        """Return the bars as a matplotlib figure; `label` changes nothing, as in lime."""
         from matplotlib import pyplot as plt
 
         figure, ax = plt.subplots(figsize=figsize or (6.0, 4.0), layout="constrained")

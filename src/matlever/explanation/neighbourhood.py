@@ -116,8 +116,7 @@ class KnobScale:
         if not len(known):
             raise DataError("The reference holds no sample; standard deviations need some.")
         is_word = space.is_categorical
-        varies = known.std(axis=0) > 1e-12 * np.maximum(1e-12, np.abs(known).max(axis=0))
-        moves = varies & (space.upper > space.lower) & ~space.is_fixed
+        moves = self._varies & (space.upper > space.lower) & ~space.is_fixed
         mean = np.where(is_word, 0.0, known.mean(axis=0))
         sd = np.where(is_word, 1.0, known.std(axis=0))
         for mixture in space.mixtures:
@@ -242,3 +241,31 @@ class KnobScale:
         z: Array = (centres - self.mean) / np.where(self.sd > 0, self.sd, 1.0)
         z[:, self.space.is_categorical] = 1.0
         return np.where(self.moves, z, 0.0)
+
+    def held_features(self, centres: Array, points: Array) -> Array:
+        """Differences (n, N, q) of the q held knobs between centres (n, k) and points (n, N, k).
+
+        Known samples, and ones made from others, do not all stand where a centre does: what a held
+        knob does there must not be taken for the slope of one that moves. In standard deviations of
+        the reference; -1 for another level, or another value of what is constant there.
+        """
+        moved = self.displacements(centres, points)
+        for j in np.flatnonzero(~self.moves & ~self.space.is_categorical & ~self._varies).tolist():
+            moved[:, :, j] = -(moved[:, :, j] != 0).astype(float)
+        unit = np.where(self._varies & ~self.space.is_categorical, self.sd, 1.0)
+        found: Array = moved[:, :, ~self.moves] / unit[~self.moves]
+        return found
+
+    @property
+    def _varies(self) -> NDArray[np.bool_]:
+        """Knobs that are not the same in the whole reference, of shape (k,)."""
+        known = self.reference
+        found: NDArray[np.bool_] = known.std(axis=0) > 1e-12 * np.maximum(
+            1e-12, np.abs(known).max(axis=0)
+        )
+        return found
+
+    @property
+    def n_held(self) -> int:
+        """Number of held knobs that differ within the reference."""
+        return int((self._varies & ~self.moves).sum())

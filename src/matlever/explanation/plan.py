@@ -207,6 +207,11 @@ def _design(sampler: str | Design, m: int) -> Design:
                 "The points of a design must sum to zero and have orthogonal columns of mean "
                 "square one."
             )
+        if sampler.is_symmetric and (n % 2 or not np.allclose(points[::2], -points[1::2])):
+            raise SettingsError(
+                "The points 2i and 2i + 1 of a symmetric design must be mirror images: order them "
+                "so, or give is_symmetric=False."
+            )
         return sampler
     if sampler not in DESIGNS:
         raise SettingsError(f"design={sampler!r} is not one of {list(get_args(Sampler))}.")
@@ -340,7 +345,10 @@ def _gaussian(
     n = len(draws)
     warnings: tuple[str, ...] = ()
     if n >= asked + 2 * N_GROUPS:
-        warnings = (f"{n} points per sample instead of {asked}: there are many knobs.",)
+        warnings = (
+            f"{n} points per sample instead of {asked}: a fit of {scale.n_features} knobs needs as "
+            "many.",
+        )
     return Plan(
         sampler=sampler,
         points=draws,

@@ -47,7 +47,8 @@ class Stability:
     relative_sd : ndarray of shape (n,)
         Standard deviation of the slopes over the repeats, as a share of their size.
     rotation_spread : ndarray of shape (n,)
-        The same over random rotations of the design; NaN for draws, which have none.
+        The same over random rotations of the design; NaN where there is none to rotate (draws,
+        points of low discrepancy, known rows).
     by_construction : bool
         Whether all repeats were identical, so that the indices say nothing.
     n_repeats, n_features, n_calls : int
@@ -111,7 +112,7 @@ class Stability:
         spread = (
             f"relative spread over rotations {np.median(self.rotation_spread):.3g}"
             if np.isfinite(self.rotation_spread).any()
-            else "no rotations: random draws"
+            else "no design that could be rotated"
         )
         return (
             f"Stability over {self.n_repeats} repeats, {len(self.rows)} samples (medians): "
@@ -167,7 +168,8 @@ def stability(
     if reference is None and not hasattr(editor, "render"):
         reference = getattr(editor, "inputs", editor)
     # Without a penalty "ridge" is least squares that also gives the regression's standard errors.
-    if options.get("surrogate", "least squares") == "least squares":
+    is_plain = options.get("surrogate", "least squares") == "least squares"
+    if is_plain and options.get("design") not in ("known-rows", "joint"):
         options = {**options, "surrogate": "ridge", "penalty": 0.0}
 
     def run(**more: Any) -> Explanations:
@@ -179,8 +181,10 @@ def stability(
     errors = np.stack([_errors(one) for one in repeats])
     moving = repeats[0].sd > 0
     top = min(5, int(moving.sum())) if n_features is None else n_features
-    rotated, n_calls = _rotated(run, editor, reference, options, n_repeats, random_state)
     found = repeats[0]
+    design = options.get("design", "auto")
+    design = design if isinstance(design, Design) else found.design
+    rotated, n_calls = _rotated(run, editor, reference, design, n_repeats, random_state)
     return Stability(
         rows=found.rows,
         vsi=variable_stability(slopes, top),
@@ -195,10 +199,9 @@ def stability(
 
 
 def _rotated(
-    run: Any, editor: Any, reference: Any, options: dict[str, Any], n: int, seed: int
+    run: Any, editor: Any, reference: Any, design: str | Design, n: int, seed: int
 ) -> tuple[Array | None, int]:
     """Relative spread over random rotations of the design, and the calls it took."""
-    design = options.get("design", "fold-over")
     if isinstance(design, str) and design not in DESIGNS:
         return None, 0
     own = as_editor(editor)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,16 @@ class SurrogateFit:
     deviations: Array
     fidelity: Fidelity
     standard_error: Array | None = None
+
+    def of_first(self, p: int) -> SurrogateFit:
+        """Return the fits with the first p slopes only."""
+        error = self.standard_error
+        return replace(
+            self,
+            slopes=self.slopes[:, :p],
+            deviations=self.deviations[:, :, :p],
+            standard_error=None if error is None else error[:, :p],
+        )
 
     def replaced(self, rows: NDArray[np.intp], other: SurrogateFit) -> SurrogateFit:
         """Return the fits with those of some instances taken from another; both have G groups."""
