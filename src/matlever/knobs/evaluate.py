@@ -88,7 +88,7 @@ def evaluate_settings(
 def admit_settings(
     editor: Editor, samples: Any, values: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Settings as they may be rendered: feasible, exact at every limit, nothing fixed moved.
+    """Return settings as they may be rendered: feasible, exact at limits, nothing fixed moved.
 
     For what cannot go through `evaluate_settings`, such as a gradient.
 
