@@ -16,7 +16,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 
 from matlever.exceptions import DataError, SettingsError
 from matlever.explanation import counterfactual
-from matlever.knobs import Knob, KnobSpace, Mixture, TableEditor
+from matlever.knobs import Knob, KnobSpace, LinearRelation, Mixture, TableEditor
 
 
 def box(k, cost=None):
@@ -49,6 +49,11 @@ class Guard:
             np.testing.assert_allclose(parts.sum(axis=1), mixture.total, rtol=1e-9)
             most = mixture.max_parts or len(mixture.names)
             assert ((parts > 1e-9).sum(axis=1) <= most).all()
+        for relation in self.space.relations:
+            weights = np.array(list(relation.coefficients.values()))
+            sums = X[:, self.space.positions(relation.names)] @ weights
+            assert (sums <= relation.most + 1e-5).all()
+            assert (sums >= relation.least - 1e-5).all()
         return self.function(X)
 
 
@@ -208,6 +213,45 @@ def test_mixtures_get_the_optimum_of_the_linear_program(p, max_parts):
         np.testing.assert_allclose(cost, least, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("n_relations", [1, 2])
+def test_relations_are_kept_and_get_the_optimum_of_the_linear_program(n_relations):
+    rng = np.random.default_rng(0)
+    A, slope = rng.uniform(0.2, 1, (n_relations, 6)), rng.normal(size=6) + 0.3
+    most = A.sum(axis=1) / 2
+    space = KnobSpace(
+        box(6).knobs,
+        relations=[
+            LinearRelation(dict(zip(box(6).names, a, strict=True)), upper=c)
+            for a, c in zip(A, most, strict=True)
+        ],
+    )
+    X = space.sample(6, 1)
+    goal = float(np.quantile(space.sample(1000, 2) @ slope, 0.95))
+    model = Guard(lambda X: X @ slope, space)
+    found = counterfactual(model, TableEditor(space), X, (goal, None))
+    both = np.hstack([np.eye(6), -np.eye(6)])
+    for x, cost in zip(X, found.cost, strict=True):
+        least = linprog(
+            np.ones(12),
+            A_ub=np.vstack([-(slope @ both)[None], A @ both, both, -both]),
+            b_ub=np.concatenate([[slope @ x - goal], most - A @ x, 1 - x, x]),
+        ).fun
+        np.testing.assert_allclose(cost, least, rtol=5e-3, atol=1e-5)
+
+
+def test_a_relation_blocks():
+    relation = LinearRelation({"x0": 2, "x1": 1}, upper=1)
+    space = KnobSpace(box(3).knobs, relations=[relation])
+    found = counterfactual(
+        lambda X: X[:, 0] + X[:, 1], TableEditor(space), [[0.2, 0.2, 0.5]], (2.0, None)
+    )
+    np.testing.assert_allclose(found.settings[0], [0, 1, 0.5], atol=1e-6)
+    names = {(limit.knob, limit.side) for limit in found.blocking[0]}
+    assert (relation.label, "upper") in names
+    assert names <= {(relation.label, "upper"), ("x1", "upper"), ("x0", "lower")}
+    assert f"upper limit of {relation.label} (1)" in found.sentences[0]
+
+
 # -- forests --------------------------------------------------------------------------------------
 
 
@@ -260,9 +304,8 @@ def assert_nothing_can_go_back(model, editor, found):
     space = editor.space
     for i, settings_, reached in zip(found.row, found.settings, found.reached, strict=True):
         x = found.start[i]
-        for j in np.flatnonzero(
-            np.abs(settings_ - x) > 1e-7 * np.maximum(space.upper - space.lower, 1e-9)
-        ):
+        width = np.maximum(space.upper - space.lower, 1e-9)
+        for j in np.flatnonzero(np.abs(settings_ - x) > 1e-6 * width):
             back = changed_back(space, x, settings_, j)
             if not reached or not space.is_feasible(back):
                 continue
@@ -609,6 +652,15 @@ def spaces(draw):
         knobs += [Knob(name, lower=0, upper=upper, **kind) for name in names]
         few = draw(st.sampled_from([None, 2]))
         mixtures = [Mixture(names, 1.0, few)]
+    free = [knob for knob in knobs if knob.kind == "continuous" and knob.width]
+    if len(free) > 1 and draw(st.booleans()):
+        a, b = free[:2]
+        middle = (a.low + a.high) / (2 * a.width) + (b.low + b.high) / (2 * b.width)
+        relation = LinearRelation({a.name: 1 / a.width, b.name: 1 / b.width}, upper=middle)
+        try:
+            return KnobSpace(knobs, mixtures, [relation])
+        except SettingsError:
+            pass  # the mixture leaves nothing
     return KnobSpace(knobs, mixtures)
 
 

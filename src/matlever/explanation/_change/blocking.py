@@ -62,7 +62,7 @@ def blocking_limits(
 def _pulled(ground: Ground, values: Array, limit: ActiveLimit) -> list[Array]:
     """Feasible settings with one knob away from its limit."""
     if limit.knob not in ground.space.names:
-        return []  # a relation
+        return _pulled_from_relation(ground, values, limit)
     j = int(ground.space.positions([limit.knob])[0])
     knob = ground.space.knobs[j]
     if not knob.width:
@@ -76,6 +76,21 @@ def _pulled(ground: Ground, values: Array, limit: ActiveLimit) -> list[Array]:
             moved[j] = _next_allowed(knob.allowed, limit.value, moved[j], inward)
         settled = ground.space.project(moved, hold=[limit.knob], unreachable="nan")
         if np.isfinite(settled).all() and settled[j] != values[j]:
+            found.append(settled)
+    return found
+
+
+def _pulled_from_relation(ground: Ground, values: Array, limit: ActiveLimit) -> list[Array]:
+    """Feasible settings with the sum of a relation away from its limit, by all its knobs."""
+    inward = 1.0 if limit.side == "lower" else -1.0
+    labels = [relation.label for relation in ground.space.relations]
+    row = ground.relations[labels.index(limit.knob)] * ground.width
+    way = inward * row / np.abs(row).max() * ground.width * ground.free
+    found: list[Array] = []
+    for share in _INWARD:
+        settled = ground.space.project(values + share * way, unreachable="nan")
+        pulled = inward * (ground.relations[labels.index(limit.knob)] @ settled - limit.value)
+        if np.isfinite(settled).all() and pulled > 0:
             found.append(settled)
     return found
 

@@ -120,7 +120,7 @@ def descend(
     seed : int
         Of the choice of exchanges in large mixtures.
     mix : bool, default=False
-        Whether to try mixes of many moves where there are several targets.
+        Whether to try mixes of many moves where there are several targets or relations.
     """
     states = states.copy()
     active = np.arange(len(states))
@@ -164,7 +164,7 @@ def _round(
         reply,
         spend - states.spend[:, None],
         states.values,
-        mixed if mix and len(question.goal.wishes) > 1 else None,
+        mixed if mix and (len(question.goal.wishes) > 1 or len(ground.relations)) else None,
     )
     settings, allowed = ground.settle(own, states.values[:, None] + steps)
     number, reply = _ask_where(question, own, settings, allowed & wanted)
@@ -183,6 +183,8 @@ def _mixed_steps(
 ) -> list[Array]:
     """Return the cheapest mixes of long, middle and short moves of one state."""
     start, scale = own.start[i], question.goal.scale[own.sample[i]]
+    sums = ground.relations @ values[i]
+    tied = ground.relations, sums - ground.sums[:, 0], ground.sums[:, 1] - sums
     room = start - own.lower[i], own.upper[i] - start
     place = from_end(points)
     jumps = (points.step[:, ground.is_categorical] != 0).any(axis=1)
@@ -199,6 +201,7 @@ def _mixed_steps(
                 points.step[use],
                 points.low[use] / scale,
                 points.high[use] / scale,
+                tied,
             )
             found += [] if step is None else [step]
     return found

@@ -71,6 +71,8 @@ class Ground:
         Columns of the free parts of each mixture.
     is_box : bool
         Whether there are neither mixtures nor relations.
+    relations, sums : ndarrays of shape (r, k) and (r, 2)
+        Coefficients of the linear relations, and the limits of their sums.
     """
 
     def __init__(
@@ -93,9 +95,12 @@ class Ground:
             self.alone[columns] = False
         relations = getattr(space, "relations", ())
         self.is_box = not space.mixtures and not relations
-        related = [name for relation in relations for name in relation.names]
-        is_bound = ~self.alone
-        is_bound[space.positions(related)] = True
+        self.relations = np.zeros((len(relations), self.k))
+        for row, relation in zip(self.relations, relations, strict=True):
+            row[space.positions(relation.names)] = list(relation.coefficients.values())
+        self.sums = np.array([[relation.least, relation.most] for relation in relations])
+        self.sums = self.sums.reshape(-1, 2)
+        is_bound = ~self.alone | (self.relations != 0).any(axis=0)
         self.smallest = np.where(is_bound, _ROUNDING, _UNCHANGED) * self.width
 
     def problems(self, start: Array) -> Problems:
@@ -148,10 +153,12 @@ class Ground:
         )
         v = np.clip(values, lower, upper)
         v = np.where(self.changed(start, v), v, start)
-        settled = self.space.project(v)
+        settled = self.space.project(v, unreachable="nan")
+        exists: Flags = np.asarray(np.isfinite(settled).all(axis=-1))
+        settled = np.where(exists[..., None], settled, start)
         slack = 1e-9 * self.width
         inside = (settled >= lower - slack) & (settled <= upper + slack)
-        allowed: Flags = np.asarray(inside.all(axis=-1))
+        allowed: Flags = np.asarray(exists & inside.all(axis=-1))
         if self.max_changes is not None:
             allowed &= self.changed(start, settled).sum(axis=-1) <= self.max_changes
         return settled, allowed

@@ -1,9 +1,9 @@
 """The cheapest mix of all simple moves where effects add up: a linear program for each state.
 
 Two moves are enough to slide along one limit of one target. Where several targets must hold at
-once more knobs have to move together; their shares come from a linear program (HiGHS) in the
-effects of the moves, solved for long, middle and short steps. For a linear model the longest is the
-answer.
+once, or knobs are tied by relations, more knobs have to move together; their shares come from a
+linear program (HiGHS) in the effects of the moves, solved for long, middle and short steps. For a
+linear model the longest is the answer.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ def mixed_step(
     steps: Array,
     low: Array,
     high: Array,
+    tied: tuple[Array, Array, Array],
 ) -> Array | None:
     r"""Return the sum of shares of moves that reaches the goal at the least cost, or None.
 
@@ -53,6 +54,8 @@ def mixed_step(
         The moves.
     low, high : ndarray of shape (m, w)
         Their effects on the lower and the upper end of what is predicted, in the same shares.
+    tied : tuple of ndarrays of shape (r, k), (r,) and (r,)
+        Coefficients of relations, and how far each sum may fall and rise.
     """
     (m, k), w = steps.shape, len(below)
     eye, zero = np.eye(k), np.zeros((w, 2 * k))
@@ -65,7 +68,10 @@ def mixed_step(
             np.hstack([high.T, zero, -np.eye(w)]),
         ]
     )
-    bound = np.concatenate([-below, above])
+    rows, fall, rise = tied
+    sums_of = np.hstack([rows @ steps.T, np.zeros((len(rows), 2 * k + w))])
+    limits = np.vstack([limits, -sums_of, sums_of])
+    bound = np.concatenate([-below, above, fall, rise])
     real = np.isfinite(bound)
     most = np.concatenate([np.ones(m), room[1], room[0], np.full(w, np.inf)])
     found = linprog(
