@@ -177,6 +177,11 @@ def test_explain_gives_the_weights_of_the_report_at_single_rows(study_folder, tm
     table = pd.read_csv(out)
     assert list(table["knob"]) == ["core absorption edge", "core amount", "S amount"]
     assert set(table["target"]) == {"width (nm)"}
+    page = tmp_path / "weights.html"
+    run("explain", str(study_folder), "--row", "7", "--out", str(page))
+    assert "Nearest to row 7: rows" in page.read_text()
+    assert found["nearest"]["rows"] == [7, 5]
+    assert 7 not in found["nearest"]["known"][0]
     printed = run("explain", str(study_folder), "-t", "width")
     assert printed.count("a straight line explains") == 5
     assert "core amount" in printed

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from matlever.report.change_tracks import knob_track, target_track
 from matlever.report.figures import (
     Cloud,
     measured_against_predicted,
@@ -15,6 +16,8 @@ from matlever.report.figures import (
     thin_out,
 )
 from matlever.report.heatmap import LEVELS, strip
+from matlever.report.next_figure import Expectation, expectations
+from matlever.report.pair_figure import STEPS, Axis, Surface, surface_map
 from matlever.report.sweep_figure import Sweep, sweep_limits, sweep_panel
 
 
@@ -127,3 +130,65 @@ def test_panels_of_one_target_share_their_limits() -> None:
     svg = sweep_panel("a", second, limits, "y", "d")
     words = "".join(ElementTree.fromstring(svg).itertext())
     assert all(level in words for level in "xyz")
+
+
+def _positions(track: str, kind: str) -> list[float]:
+    found = re.search(rf'class="{kind}" style="left:([\d.]+)%(?:;width:([\d.]+)%)?"', track)
+    return [float(v) for v in found.groups() if v is not None] if found else []
+
+
+def test_knobs_move_between_their_limits() -> None:
+    track = knob_track(20.0, 50.0, 0.0, 100.0, "d")
+    assert _positions(track, "dot ring") == [20.0]
+    assert _positions(track, "dot") == [50.0]
+    assert _positions(track, "way") == [20.0, 30.0]
+    assert _positions(knob_track(50.0, 20.0, 0.0, 100.0, "d"), "way") == [20.0, 30.0]
+    assert _positions(knob_track(120.0, 50.0, 0.0, 100.0, "d"), "dot ring") == [100.0]
+    assert knob_track(1.0, 1.0, 1.0, 1.0, "d") == ""
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_predictions_move_towards_the_goal_on_the_measured_range(log: bool) -> None:
+    values = np.array([1.0, 10.0, 100.0, 8.0, 12.0])  # ends, after, interval
+    low, after, high, lower, upper = np.log(values) if log else values
+    margin = 0.06 * (high - low)
+
+    def at(value: float) -> float:
+        return 100 * (value - low + margin) / (high - low + 2 * margin)
+
+    track = target_track(1.0, 10.0, (8.0, 12.0), (10.0, None), (1.0, 100.0), "d", log=log)
+    assert _positions(track, "dot ring")[0] == pytest.approx(at(low), abs=0.06)
+    assert _positions(track, "dot")[0] == pytest.approx(at(after), abs=0.06)
+    goal = _positions(track, "goal")
+    assert goal == pytest.approx([at(after), 100 - at(after)], abs=0.11)
+    span = _positions(track, "span")
+    assert span == pytest.approx([at(lower), at(upper) - at(lower)], abs=0.11)
+    assert target_track(None, None, (None, None), (1.0, None), (0.0, 1.0), "d") == ""
+
+
+def test_maps_fill_fields_the_fuller_the_higher_and_leave_out_what_cannot_be_set() -> None:
+    mean = np.array([[0.0, 0.5], [1.0, np.nan]])
+    x = Axis("a", np.array([1.0, 2.0]), [], False, np.array([1.0, 1.0, 2.0]))
+    y = Axis("b", np.array([1.0, 10.0]), [], True, np.array([1.0, 1.0, 10.0]))
+    np.testing.assert_allclose(x.edges, [0.5, 1.5, 2.5])
+    np.testing.assert_allclose(y.edges, np.sqrt([0.1, 10.0, 1000.0]))
+    inside = np.array([[1.0, 0.2], [1.0, 1.0]])
+    reached = np.array([[1.0, 1.0], [1.0, 0.0]])
+    svg = surface_map("a", Surface(x, y, mean, inside, reached), (0.0, 1.0), "d")
+    opacity = [float(o) for o in re.findall(r"fill: var\(--blue\); opacity: ([\d.]+)", svg)]
+    expected = [0.06 + 0.86 * np.rint(s * STEPS) / STEPS for s in (0.0, 0.5, 1.0)]
+    np.testing.assert_allclose(opacity, expected, atol=0.051)
+    assert svg.count("var(--sunk)") == 1  # cannot be set
+    assert len(_used(svg)) >= 2  # two different known settings, one of them twice
+
+
+def test_expected_values_stand_on_the_axis_of_the_known_ones() -> None:
+    entries = [Expectation("1", 5.0, 4.0, 6.0), Expectation("2", np.nan, np.nan, np.nan)]
+    svg = expectations(
+        "a", entries, "y", "d", best=8.0, goal=(7.0, None), known=np.array([0.0, 10.0])
+    )
+    words = "".join(ElementTree.fromstring(svg).itertext())
+    assert "best so far 8" in words
+    assert "var(--green)" in svg
+    assert "var(--wash)" in svg
+    assert expectations("a", entries[1:], "y", "d") == ""

@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 _MAX_ROWS = 30
+_MAX_KNOBS = 8
 
 
 def text_grid(*headers: str) -> RichTable:
@@ -154,11 +155,12 @@ def _print_advice(results: Mapping[str, Any]) -> None:
     if following:
         out.print(f"\nWhat to run next. {printable(following['sentence'])}")
         for place, one in enumerate(following["experiments"]):
-            settings = ", ".join(
+            said = [
                 f"{name} {number(value, 4) if isinstance(value, float) else value}"
                 for name, value in one["settings"].items()
-            )
-            out.print(printable(f"  {place + 1}. {settings}"))
+            ]
+            more = f" and {len(said) - _MAX_KNOBS} more" if len(said) > _MAX_KNOBS else ""
+            out.print(printable(f"  {place + 1}. {', '.join(said[:_MAX_KNOBS])}{more}"))
 
 
 def prediction_file(rows: pd.DataFrame, found: pd.DataFrame, model: StudyModel) -> pd.DataFrame:

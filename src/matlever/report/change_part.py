@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from matlever.report._text import DASH, label, number_text, percent, plain, quantity, text, trimmed
@@ -20,6 +21,17 @@ _MOST_ANSWERS = 4
 _MOST_KNOBS = 12
 
 
+@dataclass(frozen=True)
+class _Scales:
+    """On which line a target is drawn: the measured range, and whether it is a logarithm's."""
+
+    ranges: Mapping[str, tuple[float, float]]
+    logs: Collection[str]
+
+    def range_of(self, name: str) -> tuple[float, float]:
+        return self.ranges.get(name, (math.inf, -math.inf))
+
+
 def change_section(results: Mapping[str, Any], mark: str = "") -> str:
     """Return the section on what to change, or nothing where it was not asked."""
     found = mapping(results.get("changes"))
@@ -28,9 +40,14 @@ def change_section(results: Mapping[str, Any], mark: str = "") -> str:
     sentence = text(string(found.get("sentence")), 900)
     questions = records(found.get("questions"))[:_MOST_QUESTIONS]
     ranges = _measured(results)
+    logs = {
+        string(target.get("name"))
+        for target in records(results.get("targets"))
+        if flag(target.get("log_scale"))
+    }
     bad = "" if questions else ' class="say bad"'
     body = f"<div{bad}><p>{sentence}</p></div>" if sentence else ""
-    cards = [_cards(question, ranges) for question in questions]
+    cards = [_cards(question, _Scales(ranges, logs)) for question in questions]
     if len(cards) > 1 and all(len(own) == 1 for own in cards):
         body += f'<div class="grid changes">{"".join(own[0] for own in cards)}</div>'
         body += "".join(_around(question) for question in questions)
@@ -68,7 +85,7 @@ def _measured(results: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
     return found
 
 
-def _cards(question: Mapping[str, Any], ranges: Mapping[str, tuple[float, float]]) -> list[str]:
+def _cards(question: Mapping[str, Any], scales: _Scales) -> list[str]:
     """Return one card per answer; an only one says itself what was asked."""
     found = []
     rows = records(question.get("rows"))[:_MOST_ROWS]
@@ -80,7 +97,7 @@ def _cards(question: Mapping[str, Any], ranges: Mapping[str, tuple[float, float]
             name += f", answer {place + 1}" if len(own) > 1 else ""
             asked = text(string(question.get("sentence")), 400) if alone else ""
             head = f"<h3>{asked}</h3><p>{name}</p>" if asked else f"<h3>{name}</h3>"
-            found.append(_card(question, row, answer, ranges, head))
+            found.append(_card(question, row, answer, scales, head))
     return found
 
 
@@ -105,7 +122,7 @@ def _card(
     question: Mapping[str, Any],
     row: Mapping[str, Any],
     answer: Mapping[str, Any],
-    ranges: Mapping[str, tuple[float, float]],
+    scales: _Scales,
     head: str,
 ) -> str:
     knobs = records(question.get("knobs"))
@@ -125,7 +142,7 @@ def _card(
         if flag(answer.get("reached"))
         else '<span class="pill none">goal not reached</span>'
     )
-    targets = _target_lines(question, row, answer, ranges)
+    targets = _target_lines(question, row, answer, scales)
     said = text(string(answer.get("sentence")), 700)
     return (
         f'<article class="panel">{head}{state}'
@@ -160,7 +177,7 @@ def _target_lines(
     question: Mapping[str, Any],
     row: Mapping[str, Any],
     answer: Mapping[str, Any],
-    ranges: Mapping[str, tuple[float, float]],
+    scales: _Scales,
 ) -> str:
     names = [string(name) for name in items(question.get("targets"))]
     units = [string(unit) for unit in items(question.get("target_units"))]
@@ -180,14 +197,14 @@ def _target_lines(
             )
         )
         unit = units[t] if t < len(units) else ""
-        low, high = ranges.get(name, (math.inf, -math.inf))
         track = target_track(
             before,
             after,
             (lower, upper),
             (number(goal.get("lower")), number(goal.get("upper"))),
-            (low, high),
+            scales.range_of(name),
             f"{plain(name, 80)}: predicted before and after, and the goal.",
+            log=name in scales.logs,
         )
         lines.append(_line(label(name, unit), track, _values(before, after, lower, upper), " aim"))
     for other in records(answer.get("others"))[:_MOST_KNOBS]:
@@ -195,9 +212,15 @@ def _target_lines(
         before, after, lower, upper = (
             number(other.get(key)) for key in ("before", "after", "lower", "upper")
         )
-        band = ranges.get(name, (math.inf, -math.inf))
-        words = f"{plain(name, 80)}: predicted before and after; no goal."
-        track = target_track(before, after, (lower, upper), (None, None), band, words)
+        track = target_track(
+            before,
+            after,
+            (lower, upper),
+            (None, None),
+            scales.range_of(name),
+            f"{plain(name, 80)}: predicted before and after; no goal.",
+            log=name in scales.logs,
+        )
         lines.append(_line(name, track, _values(before, after, lower, upper), " aside"))
     return "".join(lines)
 
@@ -229,7 +252,8 @@ def _beside(answer: Mapping[str, Any]) -> str:
     if nearest and distance == 0:
         said.append(f"Known row {nearest} has these settings.")
     elif nearest:
-        away = f", {percent(distance)} of the knobs' ranges away" if distance is not None else ""
+        far = "less than 1 %" if distance is not None and distance < 0.01 else percent(distance)
+        away = f", {far} of the knobs' ranges away" if distance is not None else ""
         said.append(f"Nearest known row: {nearest}{away}.")
     stopped = [_limit(limit) for limit in records(answer.get("blocking"))]
     if stopped:

@@ -33,10 +33,17 @@ def target_track(
     goal: Ends,
     measured: tuple[float, float],
     words: str,
+    *,
+    log: bool = False,
 ) -> str:
     """Draw a prediction before and after, its interval and the goal, on the measured range."""
     if after is None:
         return ""
+    given = [v for v in (before, after, *measured) if v is not None]
+    if log and min(given) > 0:
+        before, after = _log(before), math.log(after)
+        interval, goal = (_log(interval[0]), _log(interval[1])), (_log(goal[0]), _log(goal[1]))
+        measured = (math.log(measured[0]), math.log(measured[1]))
     values = [v for v in (before, after, *interval, *goal, *measured) if v is not None]
     values = [v for v in values if math.isfinite(v)]
     least, most = min(values), max(values)
@@ -59,6 +66,11 @@ def target_track(
         drawn += f'<i class="span" style="left:{a:.1%};width:{max(b - a, 0.0):.1%}"></i>'
     drawn += _way(at(after) if before is None else at(before), at(after))
     return _track(words, drawn)
+
+
+def _log(value: float | None) -> float | None:
+    """Return the logarithm, None where there is none."""
+    return math.log(value) if value is not None and value > 0 else None
 
 
 def _way(start: float, end: float) -> str:

@@ -12,7 +12,7 @@ from matplotlib.path import Path
 from numpy.typing import NDArray
 
 from matlever.report._text import plain
-from matlever.report.canvas import axis_label, colour, new_axes, style_ticks, to_svg
+from matlever.report.canvas import axis_label, colour, new_axes, style_ticks, to_svg, write
 from matlever.report.figures import thin_out
 
 __all__ = ["Axis", "Surface", "surface_map"]
@@ -77,7 +77,7 @@ def surface_map(uid: str, surface: Surface, limits: tuple[float, float], descrip
     Fields far from all data are pale, those that cannot be set stay empty.
     """
     left = 112 if surface.y.levels else 50
-    figure, axes = new_axes(344, 290, (left, 14, 30, 66 if surface.x.levels else 50))
+    figure, axes = new_axes(400, 318, (left, 14, 30, 84 if surface.x.levels else 50))
     x, y = surface.x.edges, surface.y.edges
     if surface.x.log:
         axes.set_xscale("log")
@@ -96,7 +96,12 @@ def surface_map(uid: str, surface: Surface, limits: tuple[float, float], descrip
     _dots(axes, surface)
     for axis, which in ((surface.x, "x"), (surface.y, "y")):
         _ticks(axes, axis, which == "x")
-    axis_label(axes, plain(surface.x.name, 44), plain(surface.y.name, 44), left=left - 4)
+    below = "" if surface.x.levels else plain(surface.x.name, 44)
+    axis_label(axes, below, plain(surface.y.name, 44), left=left - 4)
+    if surface.x.levels:  # below the slanted names
+        height = axes.get_window_extent().height
+        place = {"transform": axes.transAxes, "ha": "right", "va": "top"}
+        write(axes, 1, -66 / height, plain(surface.x.name, 44), **place)
     return to_svg(figure, uid, description)
 
 

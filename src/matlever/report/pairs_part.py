@@ -71,7 +71,10 @@ def _surface(entry: Mapping[str, Any]) -> Surface | None:
     for name in ("inside", "reached"):
         found = matrix(entry.get(name), shape[1])
         beside.append(found if found.shape == shape else np.ones(shape))
-    return Surface(x, y, mean, np.nan_to_num(beside[0], nan=1.0), beside[1])
+    inside, reached = np.nan_to_num(beside[0], nan=1.0), beside[1]
+    if x.levels and not y.levels:  # names of levels have room on the left
+        return Surface(y, x, mean.T, inside.T, reached.T)
+    return Surface(x, y, mean, inside, reached)
 
 
 def _axis(entry: Mapping[str, Any], place: int) -> Axis | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from matlever.exceptions import StudyError
 from matlever.report._text import plain, text
-from matlever.report._values import flag, pick, records, string
+from matlever.report._values import flag, items, pick, records, string
 from matlever.report.change_part import CHANGE_ANCHOR, change_section
 from matlever.report.data_section import data_section
 from matlever.report.next_part import NEXT_ANCHOR, next_section
@@ -26,6 +26,7 @@ from matlever.storage import write_text
 __all__ = ["RESULTS_SCHEMA", "render_part", "render_report", "write_report"]
 
 RESULTS_SCHEMA = "matlever-results/1"
+_MOST_NEAR = 60
 _SIMULATED = (
     "These rows come from a simulation, not from a laboratory. Nothing here is a finding about a "
     "real material."
@@ -103,6 +104,14 @@ def render_part(results: Mapping[str, Any], kind: str, found: Mapping[str, Any])
         nav = [(CHANGE_ANCHOR, "What to change")]
     else:
         sections, nav = _answers(results, kind, found, simulated)
+        near = [text(string(said), 600) for said in items(pick(found, "nearest", "sentences"))]
+        if near:
+            listed = "".join(f"<li>{said}</li>" for said in near[:_MOST_NEAR])
+            sections.append(
+                f'<section id="nearest"><h2>Nearest known rows{mark}</h2>'
+                f'<ul class="plain">{listed}</ul></section>'
+            )
+            nav.append(("nearest", "Nearest known rows"))
     title = plain(string(results.get("title")), 100) or "Study"
     top = f'<header class="top"><p class="eyebrow">Study</p><h1>{text(title)}</h1></header>'
     return page(

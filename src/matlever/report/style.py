@@ -163,10 +163,10 @@ border:2px solid var(--blue)}
 .track .span{top:calc(50% - .42rem);height:.84rem;background:var(--wash);border-radius:2px}
 .track .goal{top:0;bottom:0;background:var(--green);opacity:.28;border-radius:2px}
 .steps{margin:.7rem 0}
-.step{display:grid;grid-template-columns:minmax(0,1fr) auto;gap:.1rem .8rem;padding:.3rem 0;
+.step{display:flex;flex-wrap:wrap;justify-content:space-between;gap:.1rem .8rem;padding:.3rem 0;
 font-size:.88rem;line-height:1.35;border-top:1px solid var(--grid)}
-.step .name{overflow-wrap:anywhere}.step .value{text-align:right}
-.step .track{grid-column:1/-1;min-width:0}
+.step .name{overflow-wrap:anywhere}.step .value{text-align:right;margin-left:auto}
+.step .track{flex:0 0 100%;min-width:0}
 .step.aim .name{font-weight:600}.step.aside,.step small{color:var(--soft)}
 .panel>p{font-size:.92rem;line-height:1.5;max-width:none}.panel>.how{font-size:.84rem}
 .ends{display:flex;justify-content:space-between;font-size:.75rem;color:var(--soft);

@@ -51,11 +51,11 @@ def _spread(weights: Mapping[str, Any], largest: float) -> str:
     spread = spread[np.isfinite(spread)]
     if not spread.size or largest <= 0:
         return ""
-    over = text(string(weights.get("spread_over")), 80) or "other draws"
+    over = text(string(weights.get("spread_over")), 80)
     return (
-        "<b>Would it come out the same again?</b> Asked at other settings around the same row "
-        f"({over}), a weight moves by {percent(float(np.median(spread)) / largest)} of the "
-        "largest weight (median)."
+        "<b>Would it come out the same again?</b> Asked at other settings around the same row, a "
+        f"weight moves by {percent(float(np.median(spread)) / largest)} of the largest weight "
+        f"(median{f'; from {over}' if over else ''})."
     )
 
 

@@ -126,7 +126,7 @@ def change(
     predictor = model.for_target(names[0]) if len(names) == 1 else model
     columns = {column.name: column for column in model.targets}
     asked = names if len(names) == 1 else list(columns)
-    wanted: dict[str | int, Any] = {**_wanted(goals, known, _predicted(model, known))}
+    wanted: Any = _wanted(goals, known, _predicted(model, known))
     found = counterfactual(
         predictor,
         knobs,

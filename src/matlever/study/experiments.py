@@ -102,7 +102,22 @@ def propose(
             f"The search is guided by {len(rows):,} of {len(known.samples):,} known rows, the "
             "best among them; look whether a suggestion was run already."
         )
-    return replace(found, model=_OWN if own else found.model, warnings=tuple(warnings))
+    return replace(
+        found,
+        settings=_settable(found),
+        model=_OWN if own else found.model,
+        warnings=tuple(warnings),
+    )
+
+
+def _settable(found: Suggestions) -> NDArray[np.float64]:
+    """Return settings rounded to a millionth of each knob's range: nobody sets 1e-9 of 1."""
+    settings = found.settings.copy()
+    for j, knob in enumerate(found.space):
+        if knob.kind == "continuous" and knob.width > 0:
+            step = 10.0 ** np.floor(np.log10(knob.width * 1e-6))
+            settings[:, j] = np.clip(np.round(settings[:, j] / step) * step, knob.low, knob.high)
+    return settings
 
 
 def _asked(model: StudyModel, goals: Mapping[str, Goal]) -> list[CrossConformalRegressor]:
