@@ -194,7 +194,7 @@ def test_a_setting_at_a_limit_and_beyond_the_data_is_said():
     found = suggest(editor, runs, runs["t"] * 0.01, "maximise")
     assert found.at_limits[0] == ("t at its upper limit 251 °C",)
     assert "Beyond all known runs: t 251 °C (so far up to 200 °C)" in found.reasons[0]
-    assert any("upper limit of t" in note for note in found.warnings)
+    assert any("at the limits of t (upper, 251 °C)" in note for note in found.warnings)
     assert not found.inside[0]
     assert found.nearest[0][0] == 4
 

@@ -18,7 +18,7 @@ __all__ = ["climb"]
 
 Array = NDArray[np.float64]
 
-_MOST_STEPS = 60
+_MOST_STEPS = 50
 
 
 def climb(acquisition: Any, coordinates: Coordinates, row: Array, free: Sequence[int]) -> Array:
@@ -67,7 +67,7 @@ def climb(acquisition: Any, coordinates: Coordinates, row: Array, free: Sequence
             method="SLSQP" if relations else "L-BFGS-B",
             bounds=Bounds(limits[0], limits[1]),
             constraints=relations,
-            options={"maxiter": _MOST_STEPS, "ftol": 1e-9},
+            options={"maxiter": _MOST_STEPS, "ftol": 1e-6},
         )
     point = start.copy()
     point[columns] = found.x

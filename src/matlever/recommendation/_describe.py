@@ -27,6 +27,7 @@ __all__ = ["Chosen", "describe", "success"]
 Array = NDArray[np.float64]
 
 _NEAREST = 3  # known runs that are named
+_MOST_LIMITS = 5  # limits that are named in a warning
 _LOG2_DRAWS = 11  # for the chance of success with several aims
 
 
@@ -271,9 +272,16 @@ def _limits_reached(request: Request, chosen: Chosen) -> list[str]:
         if limit[0] not in kept and (limit[:2] not in absent or space[limit[0]].low != 0)
     )
     n = len(chosen.settings)
-    return [
-        ("The suggestion stands" if n == 1 else f"{count} of {n} suggestions stand")
-        + f" at the {side} limit of {name}, {value}: if that limit is not a hard one, widen it."
-        for (name, side, value), count in counts.items()
+    at = [
+        f"{name} ({side}, {value})" + (f" {count} times" if 1 < count < n else "")
+        for (name, side, value), count in counts.most_common()
         if 2 * count >= n
+    ]
+    if not at:
+        return []
+    more = [f"{len(at) - _MOST_LIMITS} more"] if len(at) > _MOST_LIMITS else []
+    who = "The suggestion stands" if n == 1 else f"Of {n} suggestions half or more stand"
+    return [
+        f"{who} at the limits of {listed([*at[:_MOST_LIMITS], *more])}: where a limit is not a "
+        "hard one, widen it."
     ]

@@ -99,19 +99,29 @@ def reason(
     probability : float
         Chance of success with all goals at once, said when there are several.
     """
+    aims = [one for one in expected if one.goal is not None and one.goal.kind != "within"]
     if method == "explore":
         head = "Where least is known"
     elif method == "reduce uncertainty":
         head = "Teaches most about all settings"
     elif method == "best":
         head = "Best expected"
-    elif any(one.is_better for one in expected if one.goal and one.goal.kind != "within"):
+    elif len(aims) > 1 and probability > 0.5:
+        head = "Likely a trade-off that no run so far offers"
+    elif len(aims) == 1 and aims[0].is_better:
         head = "Expected to be better than any run so far"
     else:
         head = "Worth a try" if inside and not beyond else "Exploring"
     said = f"{head}: {'; '.join(one.text for one in expected)}"
-    if sum(one.goal is not None for one in expected) > 1 and np.isfinite(probability):
-        said += f"; {_percent(probability)} chance of success with all goals at once"
+    n_goals = sum(one.goal is not None for one in expected)
+    if n_goals > 1 and np.isfinite(probability):
+        success = {
+            0: "to be inside all ranges",
+            1: "to do that inside all ranges",
+        }.get(len(aims), "that no known run is better in all goals at once")
+        if len(aims) > 1 and n_goals > len(aims):
+            success += ", and to be inside all ranges"
+        said += f"; {_percent(probability)} chance {success}"
     said += "."
     if beyond:
         said += f" Beyond all known runs: {listed(beyond)}."

@@ -20,10 +20,11 @@ __all__ = ["Search", "evaluate", "is_new"]
 
 Array = NDArray[np.float64]
 
-_DRAWN = 1024  # settings from everywhere, and as many near known runs
-_STARTS = 4  # the best of them that are improved
+_DRAWN = 512  # settings from everywhere, and as many near known runs
+_STARTS = 3  # the best of them that are improved
 _CHUNK = 512  # settings in one call of the acquisition function
-_PASSES = 5  # over the neighbours of a setting
+_PASSES = 4  # over the neighbours of a setting
+_ROUNDS = 8  # of drawing near the best where there is no gradient
 _SAME = 1e-7  # distance of points that are one setting
 
 
@@ -147,7 +148,7 @@ class Search:
         self, acquisition: Any, row: Array, taken: Array, rng: np.random.Generator
     ) -> Array:
         """Draw near the best setting again and again, single steps in between."""
-        for _ in range(_PASSES):
+        for _ in range(_ROUNDS):
             drawn = [row[None], self.feasible.near(row[None], 128, rng)]
             drawn.append(self.feasible.neighbours(row))
             rows, _ = self._worth(acquisition, np.concatenate(drawn), taken)
