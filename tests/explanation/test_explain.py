@@ -93,6 +93,19 @@ def test_same_seed_same_bits_whatever_the_batch_and_the_order():
             np.testing.assert_array_equal(getattr(turned, name), getattr(first, name)[order])
 
 
+@pytest.mark.parametrize(
+    "options", [{"n_calls": 100}, {"surrogate": "ridge"}, {"design": "gaussian", "n_calls": 51}]
+)
+def test_one_sample_alone_gets_the_bits_it_gets_among_many(options):
+    # Within the observed limits, where points are moved and surrogates have to be solved for.
+    def f(X):
+        return X[:, 0] * X[:, 1] + X[:, 2] ** 2 * X[:, 3]
+
+    many = explain(f, X4, X4, **options)
+    alone = explain(f, X4, X4, batch_rows=1, **options)
+    assert alone == many
+
+
 @pytest.mark.parametrize(("estimand", "width"), [("lime", 1.5), ("kernel", 0.9)])
 def test_many_rotations_converge_to_the_named_estimand(estimand, width):
     def f(X):
@@ -263,6 +276,8 @@ def test_mixtures_move_in_the_plane_of_constant_sum_also_from_its_corners(design
     found = explain(lambda X: X @ slope, editor, X, reference=X, design=design)
     np.testing.assert_allclose(found.slope, np.tile(slope - slope.mean(), (44, 1)), rtol=1e-6)
     np.testing.assert_allclose(found.slope.sum(axis=1), 0, atol=1e-9)
+    assert found.one_sided[-4:].all()  # the corners
+    assert not found.one_sided[:40].all()
 
 
 def test_a_level_weighs_what_it_differs_from_the_others():
@@ -297,6 +312,21 @@ def test_the_effects_of_levels_are_not_taken_for_slopes_of_numbers(n_levels, m, 
     found = explain(model, editor, frame, reference=frame, n_calls=n_calls)
     np.testing.assert_allclose(found.slope[:, :m], gradient(frame[names].to_numpy()), rtol=1e-7)
     assert found.n_calls <= 80 * (n_calls or 2 * 4 * -(-(m + 1) // 4) + 1)
+
+
+def test_additive_levels_are_no_reason_to_warn_and_no_effect_is_written_so():
+    frame = pd.DataFrame({"w": ["a", "b", "c"] * 10, "x": np.linspace(0, 1, 30), "n": range(30)})
+    effect = {"a": 1.0, "b": 2.0, "c": 9.0}
+
+    def model(X):
+        return X["w"].map(effect).to_numpy(dtype=float) + 1e-3 * X["x"].to_numpy()
+
+    found = explain(model, frame, frame)
+    np.testing.assert_allclose(found.r2, 1.0, atol=1e-9)
+    assert not any("straight line" in text for text in found.warnings)
+    page = found.as_html()
+    assert "<td>0 ± 0</td><td>no effect</td>" in page  # not 1e-17, both ways
+    assert "<td>0 ± 0 (one side)</td>" in found[0].as_html()
 
 
 def test_further_points_keep_the_levels_shares_however_narrow_the_kernel():

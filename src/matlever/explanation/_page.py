@@ -14,6 +14,7 @@ from matlever.explanation._words import number
 
 __all__ = ["BOTH", "bar_cell", "body_of", "figure_svg", "page", "spread_of", "write_page"]
 
+_ROUNDING = 1e-9
 UP, DOWN, BOTH = "#c2571a", "#2563a8", "#8a8f98"
 _STYLE = (
     "body{font:15px/1.45 system-ui,sans-serif;max-width:56rem;margin:2rem auto;padding:0 1rem;"
@@ -82,6 +83,11 @@ def write_page(path: str | os.PathLike[str], document: str) -> None:
         beside.unlink(missing_ok=True)
 
 
-def spread_of(value: float, spread: float) -> str:
-    """Return ``"1.2 ± 0.1"``; the spread is left out where it is not known."""
-    return number(value) + (f" ± {number(spread)}" if np.isfinite(spread) else "")
+def spread_of(value: float, spread: float, largest: float = 0.0) -> str:
+    """Return ``"1.2 ± 0.1"``; the spread is left out where it is not known.
+
+    What is rounding beside the value itself, or the largest one on the page, is written as 0.
+    """
+    floor = _ROUNDING * max(abs(value), largest)
+    shown = [0.0 if abs(x) < floor else x for x in (value, spread)]
+    return number(shown[0]) + (f" ± {number(shown[1])}" if np.isfinite(spread) else "")

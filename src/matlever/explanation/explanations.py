@@ -86,9 +86,11 @@ class Explanations(OneOfSeveral):
     nwise : ndarray of shape (n[, t])
         Their normalised weighted squared error (NWISE), in squared units of the target.
     one_sided : ndarray of shape (n, k), bool
-        Knobs that stand so near to a limit that they were moved to one side only.
+        Knobs that stand so near to a limit that they were moved to one side only, and parts of
+        mixtures so near to an edge that their design stands farther inside.
     outside : ndarray of shape (n,)
-        Share of the values asked for that lay outside the limits and were moved inside.
+        Share of the values asked for that lay outside the limits and were moved inside; parts of
+        mixtures are not counted.
     n_calls : int
         Samples the predictor was asked about.
     warnings : tuple of str

@@ -152,7 +152,7 @@ class LocalExplanation:
             value = one.settings[self.position, j]
             shown = "" if one.is_categorical[j] else number(float(value))
             note = " (one side)" if one.one_sided[self.position, j] else ""
-            written = spread_of(weight, float(one.spread[self.position, j]))
+            written = spread_of(weight, float(one.spread[self.position, j]), largest)
             rows.append(
                 f"<tr><th>{html.escape(self._name(j))}</th><td>{shown}</td>"
                 f"{bar_cell(weight, largest)}<td>{written}{note}</td>"

@@ -128,7 +128,9 @@ def place(
         _set_levels(scale, points, f, centres, design, copy, n_copies)
         offset[:, f], extent[:, f] = -0.5, 0.5 / reach[f]
     for number in np.unique(scale.mixture_of[scale.mixture_of >= 0]).tolist():
-        straight &= _set_mixture(scale, points, number, centres, width, design, offset, extent)
+        straight &= _set_mixture(
+            scale, points, number, centres, width, design, offset, extent, one_sided
+        )
     outside = _share_outside(scale, centres, width, numeric, design)
     if straight:
         free = ~space.is_fixed
@@ -206,7 +208,9 @@ def _set_levels(
     """
     j = int(scale.knob_of[f])
     low = np.flatnonzero(design[:, f] < 0)
-    rest = np.ascontiguousarray(np.delete(design[low], f, axis=1))
+    # Each mirrored half sees all of them, too: halves are compared to judge the surrogate.
+    half = 1.0 - 2.0 * (low % 2)
+    rest = np.column_stack([np.delete(design[low], f, axis=1), half - half.mean()])
     part = np.array(_balanced_parts(rest.tobytes(), *rest.shape), dtype=np.intp)
     n_parts = int(part.max()) + 1
     others = scale.other_levels(j, centres[:, j], n_parts * n_copies)
@@ -250,6 +254,7 @@ def _set_mixture(
     design: Array,
     offset: Array,
     extent: Array,
+    one_sided: NDArray[np.bool_],
 ) -> bool:
     """Place the parts of one mixture; returns whether the design is still straight."""
     space, mixture = scale.space, scale.space.mixtures[number]
@@ -282,6 +287,7 @@ def _set_mixture(
     rows = np.arange(len(centres))
     length = width * np.minimum(share[best, rows], 1.0)
     start = at[best, rows]
+    one_sided[:, parts] = (best > 0)[:, None]
     points[:, :, parts] = start[:, None] + length[:, None, None] * moved
     offset[:, features] = (start - centres[:, parts]) @ scale.basis[np.ix_(parts, features)]
     extent[:, features] = length[:, None]

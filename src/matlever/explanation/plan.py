@@ -186,8 +186,8 @@ def _has_many_levels(scale: KnobScale) -> bool:
 
 
 def _default_copies(scale: KnobScale, design: Design) -> int:
-    """One design; of one or two features as many as eight points allow where levels are many."""
-    few = design.n_points < _LEAST_POINTS
+    """One design; of one knob with many levels as many as eight points allow."""
+    few = scale.n_features == 1 and design.n_points < _LEAST_POINTS
     return _LEAST_POINTS // design.n_points if few and _has_many_levels(scale) else 1
 
 

@@ -178,9 +178,10 @@ def fit_least_squares(
     cross = np.empty((n, n_groups, p + 1, t))
     for g in range(n_groups):
         own = groups == g
-        left = weighted[:, own].swapaxes(1, 2)
-        gram[:, g] = left @ design[:, own]
-        cross[:, g] = left @ outcomes[:, own]
+        # Contiguous: one instance alone must take the same way through a product as many.
+        left = np.ascontiguousarray(weighted[:, own].swapaxes(1, 2))
+        gram[:, g] = left @ np.ascontiguousarray(design[:, own])
+        cross[:, g] = left @ np.ascontiguousarray(outcomes[:, own])
     all_gram, all_cross = summed(gram, 1), summed(cross, 1)
     scale = np.sqrt(np.einsum("nii->ni", all_gram))
     scale = np.where(scale > 0, scale, 1.0)
@@ -191,7 +192,9 @@ def fit_least_squares(
     held_out = np.empty_like(outcomes)
     for g in range(n_groups):
         own = groups == g
-        held_out[:, own] = design[:, own] @ left_out[:, g]
+        held_out[:, own] = np.ascontiguousarray(design[:, own]) @ np.ascontiguousarray(
+            left_out[:, g]
+        )
     deviations = less_mean(left_out, 1)[:, :, 1:]
     return SurrogateFit(
         solution[:, 1:],

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["weights_page"]
 
 _MOST_KNOBS = 40
+# Share of the largest weight below which a weight is rounding.
+_NOTHING = 1e-9
 
 
 def weights_page(found: Explanations) -> str:
@@ -59,13 +61,16 @@ def _overall(one: Explanations) -> str:
         sign = -1.0 if importance.direction == "-" else 1.0
         tint = BOTH if importance.direction == "mixed" else None
         words = {"+": "raises it", "-": "lowers it", "mixed": "both ways"}[importance.direction]
+        if importance.mean_abs <= _NOTHING * largest:
+            words = "no effect"
         unit = one.units[j]
         step = "another level" if one.is_categorical[j] else number(float(one.sd[j]))
         rows.append(
             f"<tr><th>{html.escape(importance.knob)}</th>"
             f"<td>{step}{f' {html.escape(unit)}' if unit else ''}</td>"
             f"{bar_cell(sign * importance.mean_abs, largest, tint)}"
-            f"<td>{spread_of(importance.mean_abs, importance.sd)}</td><td>{words}</td></tr>"
+            f"<td>{spread_of(importance.mean_abs, importance.sd, largest)}</td>"
+            f"<td>{words}</td></tr>"
         )
     return (
         "<table><thead><tr><th>knob</th><th>one standard deviation</th>"
