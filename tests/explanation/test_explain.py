@@ -364,7 +364,7 @@ def test_relations_leave_slopes_of_linear_models_exact(design):
     found = explain(
         lambda X: X @ [1.0, 2.0, 30.0], TableEditor(tied), X, reference=X, design=design
     )
-    np.testing.assert_allclose(found.slope[:, 1] - found.slope[:, 0], 1.0, rtol=1e-3)
+    np.testing.assert_allclose(found.slope[:, 1] - found.slope[:, 0], 1.0, rtol=1e-5)
     np.testing.assert_allclose(found.slope[:, 2], 30.0, rtol=1e-6)
 
 
@@ -424,6 +424,18 @@ def test_spread_over_rotations_is_that_of_repeated_rotations():
     claimed = np.sqrt(np.mean([one.spread**2 for one in runs], axis=0))
     assert 0.75 < np.median(claimed / over_seeds) < 1.35
     assert runs[0].spread_over == "random rotations of the design"
+
+
+@pytest.mark.parametrize("as_frame", [True, False])
+def test_samples_with_missing_cells_are_said_to_be_filled(as_frame):
+    holes = X4[:5].copy()
+    holes[1, 2] = holes[3, 0] = holes[3, 1] = np.nan
+    rows, known = (pd.DataFrame(holes), pd.DataFrame(X4)) if as_frame else (holes, X4)
+    if as_frame:
+        rows.columns = known.columns = list("abcd")
+    found = explain(lambda X: np.asarray(X) @ [1.0, 2.0, 3.0, 4.0], known, rows)
+    assert "2 of 5 samples have missing cells" in found.warnings[0]
+    assert found.settings[1, 2] == np.median(X4[:, 2])
 
 
 @pytest.mark.parametrize("unit", [1e-20, 1e-13, 1e12, 1e100])

@@ -248,6 +248,13 @@ def explain(
             f"{int(moved.sum())} of {len(moved)} samples lie outside the limits and are explained "
             "at the nearest feasible setting.",
         )
+    missing = _n_with_missing(samples, space.names)
+    if missing:
+        warnings.insert(
+            0,
+            f"{missing} of {len(values)} samples have missing cells and are explained with usual "
+            "values in their place.",
+        )
     if design == "known-rows":
         from matlever.explanation.known_rows import explain_from_known_rows
 
@@ -647,6 +654,15 @@ def _share_outside(scale: KnobScale, centres: Array, draws: Array) -> Array:
     out = (raw < scale.space.lower[free]) | (raw > scale.space.upper[free])
     share: Array = out.mean(axis=(1, 2))
     return share
+
+
+def _n_with_missing(samples: Any, names: tuple[str, ...]) -> int:
+    """How many rows of a frame or an array of numbers have missing cells of knobs."""
+    if hasattr(samples, "isna"):
+        return int(samples[list(names)].isna().any(axis=1).sum())
+    if isinstance(samples, np.ndarray) and samples.ndim == 2 and samples.dtype.kind == "f":
+        return int(np.isnan(samples).any(axis=1).sum())
+    return 0
 
 
 def _row_labels(samples: Any, n: int) -> tuple[Any, ...]:

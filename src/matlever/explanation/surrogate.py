@@ -20,8 +20,9 @@ __all__ = [
 Array = NDArray[np.float64]
 
 # Added to the diagonal of the scaled normal equations, so that a direction no point explores gets
-# a slope of zero instead of an error; it moves the slopes of explored directions by 1e-12 of them.
-_RIDGE = 1e-12
+# a slope of zero (but for rounding, 1e-6 of the others) instead of an error; it moves the slopes of
+# explored directions by 1e-10 of them.
+_RIDGE = 1e-10
 # Share of a prediction that is rounding: of a model that sums many terms in some order.
 _ROUNDING = 16 * np.finfo(float).eps
 
