@@ -697,6 +697,21 @@ def test_limes_names_mean_what_they_mean_in_lime(tmp_path):
         explain(lambda X: np.zeros((len(X), 2, 2)), frame, frame[:2])
 
 
+def test_pages_of_many_knobs_show_what_can_be_read_and_say_so():
+    names = [f"the rather long name of knob number {j}" for j in range(60)]
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(30, 60)), columns=names)
+    found = explain(lambda X: X.to_numpy() @ np.arange(60.0), frame, frame)
+    page = found.as_html()
+    assert "The table shows the 40 knobs with the largest weights of 60." in page
+    assert "The map shows the 20 with the largest weights." in page
+    assert "the rather long…umber 59" in page
+    labels = [text.get_text() for text in found[0].plot().get_yticklabels()]
+    assert max(map(len, labels)) <= 32
+    assert len(set(labels)) == 30
+    few = explain(lambda X: X[:, 0], X4, X4).as_html()
+    assert "largest weights" not in few
+
+
 def test_settings_that_cannot_be_used_are_named():
     def call(**options):
         return explain(lambda X: X[:, 0], WIDE, X4, **{"reference": X4, **options})

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["number", "plain"]
+__all__ = ["number", "plain", "shortened"]
 
 
 def number(value: float) -> str:
@@ -23,3 +23,11 @@ def plain(values: NDArray[np.float64]) -> Any:
     found = values.astype(object)
     found[~np.isfinite(values)] = None
     return found.tolist()
+
+
+def shortened(name: str, most: int) -> str:
+    """Return a name of at most so many characters: its beginning and its end."""
+    if len(name) <= most:
+        return name
+    end = most // 3
+    return f"{name[: most - end - 1]}…{name[-end:]}"

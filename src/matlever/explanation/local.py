@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlever.explanation._page import bar_cell, body_of, page, spread_of, write_page
-from matlever.explanation._words import number
+from matlever.explanation._words import number, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,7 +126,8 @@ class LocalExplanation:
         colours = np.where(weights >= 0, "#c2571a", "#2563a8")
         ax.barh(np.arange(len(shown)), weights, xerr=spread, color=colours, height=0.65)
         ax.axvline(0, color="0.3", linewidth=0.8)
-        ax.set_yticks(np.arange(len(shown)), [self._name(j).replace("$", r"\$") for j in shown])
+        names = [shortened(self._name(j), 32).replace("$", r"\$") for j in shown]
+        ax.set_yticks(np.arange(len(shown)), names)
         target = one.targets[0] if one.targets else "prediction"
         ax.set_xlabel(f"change of {target} per standard deviation".replace("$", r"\$"))
         ax.set_title(f"row {one.rows[self.position]}".replace("$", r"\$"), fontsize=10)
@@ -136,7 +137,9 @@ class LocalExplanation:
         """Return the bars as a matplotlib figure; `label` changes nothing, as in lime."""
         from matplotlib import pyplot as plt
 
-        figure, ax = plt.subplots(figsize=figsize or (6.0, 4.0), layout="constrained")
+        if figsize is None:
+            return self.plot().figure
+        figure, ax = plt.subplots(figsize=figsize, layout="constrained")
         self.plot(ax)
         return figure
 

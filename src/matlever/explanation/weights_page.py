@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from matlever.explanation._page import BOTH, bar_cell, figure_svg, page, spread_of
-from matlever.explanation._words import number
+from matlever.explanation._words import number, shortened
 
 if TYPE_CHECKING:
     from matlever.explanation.explanations import Explanations
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["weights_page"]
 
 _MOST_KNOBS = 40
+_MOST_COLUMNS = 20
+_MOST_LETTERS = 24
 # Share of the largest weight below which a weight is rounding.
 _NOTHING = 1e-9
 
@@ -83,12 +85,30 @@ def _overall(one: Explanations) -> str:
 def _heat_map(one: Explanations) -> str:
     from matplotlib.figure import Figure
 
+    from matlever.explanation.heatmap import draw_heat_map
+
     n, k = one.slope_standardised.shape
+    # In the order of the table, but only as many as can be read.
+    largest = {importance.knob for importance in one.overall[:_MOST_COLUMNS]}
+    columns = [j for j, name in enumerate(one.knobs) if name in largest]
     figure = Figure(
-        figsize=(max(4.0, 0.6 * k + 2.4), max(2.6, 0.2 * min(n, 40) + 1.6)), layout="constrained"
+        figsize=(max(4.0, 0.5 * len(columns) + 2.4), max(2.6, 0.2 * min(n, 40) + 1.6)),
+        layout="constrained",
     )
-    one.plot(figure.subplots())
-    return figure_svg(figure)
+    draw_heat_map(
+        one.slope_standardised[:, columns],
+        rows=[str(row) for row in one.rows],
+        columns=[shortened(one.knobs[j], _MOST_LETTERS) for j in columns],
+        label=f"{one.targets[0] if one.targets else 'prediction'} per standard deviation",
+        ax=figure.subplots(),
+    )
+    notes = []
+    if k > _MOST_KNOBS:
+        notes.append(f"The table shows the {_MOST_KNOBS} knobs with the largest weights of {k}.")
+    if k > len(columns):
+        notes.append(f"The map shows the {len(columns)} with the largest weights.")
+    note = f'<p class="soft">{" ".join(notes)}</p>' if notes else ""
+    return figure_svg(figure) + note
 
 
 def _fidelity(one: Explanations) -> str:
