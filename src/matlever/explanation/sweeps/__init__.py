@@ -1,0 +1,1 @@
+"""What is predicted while one knob is turned, or two."""

@@ -1,0 +1,1 @@
+"""Which knob matters around a sample: LIME, its designs, its results."""
