@@ -10,7 +10,7 @@ from scipy.stats import ortho_group
 import matlever as ml
 from _explain_models import Counted
 from matlever.exceptions import SettingsError
-from matlever.explanation.designs import Design, fold_over
+from matlever.explanation.weights.designs import Design, fold_over
 
 FAR = 1e3  # limits, in standard deviations, that no neighbourhood reaches
 # Budgets tried, in calls besides the sample itself: about 20 % apart.

@@ -518,6 +518,66 @@ def test_answers_far_from_data_say_so_or_are_avoided():
     assert any("only away from known samples" in text for text in out.warnings)
 
 
+def test_intervals_without_end_reach_nothing():
+    found = counterfactual(
+        lambda X: X[:, 0],
+        TableEditor(box(1)),
+        [[0.2]],
+        (0.5, None),
+        confidence="interval",
+        interval=lambda X: (np.full(len(X), -np.inf), np.full(len(X), np.inf)),
+    )
+    assert not found.reached.any()
+    assert found.to_dict()["rows"][0]["answers"][0]["miss"] is None
+
+
+def test_a_flat_model_and_a_tiny_budget_give_an_answer_all_the_same():
+    flat = counterfactual(lambda X: np.ones(len(X)), TableEditor(box(2)), [[0.1, 0.2]], 3.0)
+    np.testing.assert_array_equal(flat.settings, [[0.1, 0.2]])
+    assert "Nearest: no change brings it nearer: predicted 1." in flat.sentences[0]
+    small = counterfactual(
+        lambda X: X[:, 0], TableEditor(box(2)), [[0.1, 0.2]], (0.9, None), budget=1
+    )
+    assert small.n_calls[0] < 500
+
+
+class Pictures:
+    """Samples that are large: a list of pictures, one knob for their brightness."""
+
+    space = KnobSpace([Knob("light", lower=0, upper=1), Knob("noise", lower=0, upper=1)])
+    most_rows = 40
+
+    def __init__(self):
+        self.largest = 0
+
+    def values(self, samples):
+        return np.array([[picture.mean(), 0.0] for picture in samples])
+
+    def render(self, samples, values):
+        n, r, _ = values.shape
+        self.largest = max(self.largest, n * r)
+        assert len(samples) == n
+        return [
+            samples[i] * 0 + values[i, c, 0] + samples[i][0, 0] * 0
+            for i in range(n)
+            for c in range(r)
+        ]
+
+
+def test_large_samples_in_a_list_are_rendered_a_few_at_a_time():
+    editor = Pictures()
+    pictures = [np.full((3, 3), 0.2), np.full((3, 3), 0.4)]
+    found = counterfactual(
+        lambda X: np.array([picture.sum() for picture in X]),
+        editor,
+        pictures,
+        (6.3, None),
+        budget=300,
+    )
+    np.testing.assert_allclose(found.settings[:, 0], 0.7, atol=1e-4)
+    assert editor.largest <= 40
+
+
 # -- gradients ------------------------------------------------------------------------------------
 
 

@@ -19,9 +19,9 @@ from matlever.explanation import (
     plackett_burman,
     simplex,
 )
-from matlever.explanation._hadamard import hadamard
-from matlever.explanation.designs import random_rotations
-from matlever.explanation.radius import log_d, shells
+from matlever.explanation.weights._hadamard import hadamard
+from matlever.explanation.weights.designs import random_rotations
+from matlever.explanation.weights.radius import log_d, shells
 
 ALL = [factorial, simplex, plackett_burman, axial, fold_over]
 

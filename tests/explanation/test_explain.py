@@ -15,8 +15,8 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from matlever.exceptions import DataError, SettingsError
 from matlever.explanation import explain, kernel_sensitivity, stability
-from matlever.explanation.designs import Design, fold_over
-from matlever.explanation.stability import coefficient_stability, variable_stability
+from matlever.explanation.weights.designs import Design, fold_over
+from matlever.explanation.weights.stability import coefficient_stability, variable_stability
 from matlever.knobs import Knob, KnobSpace, LinearRelation, Mixture, TableEditor
 
 RNG = np.random.default_rng(3)
@@ -530,7 +530,7 @@ def test_what_fixed_knobs_do_elsewhere_is_not_taken_for_a_slope(design, fixed):
 def test_known_rows_in_batches_are_the_same_to_the_bit(monkeypatch):
     Z = np.random.default_rng(0).normal(size=(300, 3))
     whole = explain(lambda X: np.sin(X).sum(axis=1), Z, Z[:50], design="known-rows")
-    monkeypatch.setattr("matlever.explanation.known_rows._MOST_NUMBERS", 5_000)
+    monkeypatch.setattr("matlever.explanation.weights.known_rows._MOST_NUMBERS", 5_000)
     assert explain(lambda X: np.sin(X).sum(axis=1), Z, Z[:50], design="known-rows") == whole
 
 

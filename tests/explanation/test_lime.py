@@ -15,7 +15,7 @@ from sklearn.linear_model import LinearRegression
 
 from matlever.exceptions import DataError, SettingsError
 from matlever.explanation import explain
-from matlever.explanation.neighbourhood import gaussian_draws
+from matlever.explanation.weights.neighbourhood import gaussian_draws
 from matlever.knobs import Knob, KnobSpace, Mixture
 from matlever.knobs.table_editor import TableEditor
 

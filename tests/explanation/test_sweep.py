@@ -14,7 +14,7 @@ from sklearn.inspection import partial_dependence
 
 from matlever.exceptions import DataError, SettingsError
 from matlever.explanation import sweep
-from matlever.explanation.box_plot import box_statistics
+from matlever.explanation.sweeps.box_plot import box_statistics
 from matlever.knobs import Knob, KnobSpace, Mixture
 from matlever.knobs.table_editor import TableEditor
 

@@ -73,7 +73,8 @@ class Counterfactuals:
     reached : ndarray of bool of shape (m,)
         Whether the goal holds; where not, the answer is the nearest that was found.
     miss : ndarray of shape (m,)
-        Sum over the targets of the distance to the wanted range, in ranges of the predictions.
+        Sum over the targets of the distance to the wanted range, in ranges of the predictions;
+        infinite where an interval without end was to be inside.
     at_limits : tuple of m tuples of ActiveLimit
         Limits at which each answer stands.
     blocking : tuple of m tuples of ActiveLimit
@@ -305,7 +306,7 @@ class Counterfactuals:
             "lower": None if self.lower is None else plain(self.lower[entry]),
             "upper": None if self.upper is None else plain(self.upper[entry]),
             "reached": bool(self.reached[entry]),
-            "miss": float(self.miss[entry]),
+            "miss": float(self.miss[entry]) if np.isfinite(self.miss[entry]) else None,
             "at_limits": [limit._asdict() for limit in self.at_limits[entry]],
             "blocking": [limit._asdict() for limit in self.blocking[entry]],
             "inside": None if self.inside is None else bool(self.inside[entry]),

@@ -50,8 +50,10 @@ def blocking_limits(
     reply = states_at(ground, question, problems, problem, np.stack(points))
     first: dict[tuple[int, int], bool] = {}
     for (i, number, _), miss in zip(asked, reply.miss, strict=True):
+        if not np.isfinite(miss + states.miss[i]):
+            continue
         difference = miss - states.miss[i]
-        if np.isfinite(difference) and abs(difference) > _GAIN and (i, number) not in first:
+        if abs(difference) > _GAIN and (i, number) not in first:
             first[i, number] = bool(difference > 0)
     return [
         tuple(limit for number, limit in enumerate(found) if first.get((i, number), False))

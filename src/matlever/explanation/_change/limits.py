@@ -6,7 +6,7 @@ import inspect
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from matlever.explanation._change.question import Interval
 from matlever.knobs import Predictor
@@ -43,7 +43,7 @@ def interval_of(
     predict: Any = predictor.predict
     if "return_std" not in inspect.signature(predict).parameters:
         return None, None
-    wide = norm.ppf(0.5 * (1 + (level or _LEVEL)))
+    wide = ndtri(0.5 * (1 + (level or _LEVEL)))
 
     def normal(X: Any) -> tuple[Any, Any]:
         mean, std = (np.asarray(part, dtype=float) for part in predict(X, return_std=True))

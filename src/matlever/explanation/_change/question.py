@@ -14,7 +14,7 @@ from matlever.exceptions import DataError
 from matlever.explanation._change.goal import Goal
 from matlever.knobs import DataRegion, Editor, Predictor, evaluate_settings, predict_settings
 
-__all__ = ["Clock", "Interval", "Question", "Reply", "rows_of"]
+__all__ = ["ENDLESS", "Clock", "Interval", "Question", "Reply", "rows_of"]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -23,6 +23,8 @@ Interval = Callable[[Any], tuple[Any, Any]]
 # With a time limit one call takes about this share of it, so that the limit can be kept.
 _SHARE_OF_LIMIT = 0.05
 _FIRST_ROWS = 64
+# Stands for infinity in limits of predictions, so that differences are numbers.
+ENDLESS = 1e150
 
 
 class Reply(NamedTuple):
@@ -172,6 +174,7 @@ class Question:
         low, high = wanted, wanted
         if self.interval is not None:
             both = self.limits(self.interval, sample, values)[:, :, self.goal.positions]
+            both = np.clip(both, -ENDLESS, ENDLESS)
             low, high = np.minimum(both[:, 0], wanted), np.maximum(both[:, 1], wanted)
         self.clock.note(len(sample), time.perf_counter() - start)
         miss = self.goal.miss(low, high, sample)
