@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from matlever.exceptions import SettingsError
 from matlever.explanation.weights.designs import fold_over, random_rotations
+from matlever.explanation.weights.in_knobs import in_knobs
 from matlever.explanation.weights.neighbourhood import N_GROUPS, KnobScale
 from matlever.explanation.weights.placement import place
 from matlever.explanation.weights.radius import shells
@@ -71,8 +72,6 @@ def explain_jointly(
     found : dict
         Fields of `matlever.explanation.Explanations`, and ``warnings``.
     """
-    from matlever.explanation.weights.lime import in_knobs
-
     n, p = len(centres), scale.n_features
     budget = max(3, -(-(2 * p + 1) // 3)) if n_calls is None else n_calls
     if budget < 2:

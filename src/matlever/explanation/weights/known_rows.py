@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from matlever.explanation.weights.in_knobs import in_knobs
 from matlever.explanation.weights.neighbourhood import N_GROUPS, KnobScale
 from matlever.explanation.weights.surrogate import differences, fit_least_squares
 from matlever.knobs import Editor, Predictor, predict_settings
@@ -55,8 +56,6 @@ def explain_from_known_rows(
     found : dict
         Fields of `matlever.explanation.Explanations`, and ``warnings``.
     """
-    from matlever.explanation.weights.lime import in_knobs
-
     known = scale.space.project(scale.reference)
     options: dict[str, Any] = {"batch_rows": batch_rows}
     y0 = predict_settings(predictor, editor, samples, centres[:, None], **options)[:, 0]
