@@ -287,7 +287,7 @@ ODD = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_value_may_be_missing_or_odd(documents: dict[str, Any], data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(["nanorods", "hot_injection"]))

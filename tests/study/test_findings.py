@@ -19,7 +19,7 @@ def noise_table(path, seed, n=28):
 @pytest.mark.parametrize("seed", [0, 1])
 def test_pure_noise_shows_no_skill_where_the_paper_would_have_claimed_it(tmp_path, seed):
     table = noise_table(tmp_path / "noise.csv", seed)
-    study = run_study(table, ["y"], out=tmp_path / "out")
+    study = run_study(table, ["y"], out=tmp_path / "out", advice=False)
     target = study.results["targets"][0]
     default = target["scores"][0]
     assert default["is_default"]

@@ -1,4 +1,4 @@
-"""The command line: ``matlever check | study | predict | report | reproduce | simulate``."""
+"""The command line: ``matlever check | study | predict | explain | sweep | change | next | report``."""
 
 from matlever.cli.main import main
 

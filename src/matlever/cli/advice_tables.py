@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from matlever.cli.console import standard_output
 from matlever.cli.errors import printable
 from matlever.cli.tables import text_grid
 from matlever.exceptions import shorten
-from matlever.study.words import number, with_unit
+from matlever.study.words import day, number, with_unit
 
 if TYPE_CHECKING:
     from matlever.recommendation import Suggestions
@@ -113,7 +114,7 @@ def _print_pair(answer: Any) -> None:
     out.print(printable(answer.sentence))
 
 
-def print_suggested(found: Suggestions) -> None:
+def print_suggested(found: Suggestions, dates: Collection[str] = ()) -> None:
     """Print the suggested experiments: what to set, what to expect, and why."""
     out = standard_output()
     wanted = "; ".join(f"{goal.target}: {goal.text}" for goal in found.goals)
@@ -125,12 +126,13 @@ def print_suggested(found: Suggestions) -> None:
         out.print(f"\nexperiment {place + 1}{where}")
         grid = text_grid("knob", "set to")
         for knob, value in zip(found.space, found.settings[place], strict=True):
-            said = f"{knob.show(float(value))}{' (as it is)' if knob.fixed else ''}"
+            shown = day(float(value)) if knob.name in dates else knob.show(float(value))
+            said = f"{shown}{' (as it is)' if knob.fixed else ''}"
             grid.add_row(shorten(printable(knob.name), 40), printable(said))
         out.print(grid)
         out.print(printable(found.reasons[place]))
         for limit in found.at_limits[place]:
-            out.print(printable(f"{limit[:1].upper()}{limit[1:]}."))
+            out.print(printable(f"At a limit: {limit}."))
 
 
 def print_changes(changes: Changes) -> None:

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from matlever.study import Study, Wishes
     from matlever.tables import Column
 
-__all__ = ["Chosen", "row_options", "target_option"]
+__all__ = ["Chosen", "row_options", "study_argument", "target_option"]
 
 _ROWS_SHOWN = 12
+
+study_argument = click.argument("study_folder", metavar="STUDY", type=click.Path(path_type=Path))
 
 target_option = click.option(
     "--target",
@@ -172,6 +174,11 @@ class Chosen:
         return {*self.wishes.limits, *Wishes.of(said, model.inputs, model.targets).limits}
 
     @property
+    def dates(self) -> set[str]:
+        """Inputs that are dates: days since 1970-01-01."""
+        return {column.name for column in self.study.model.inputs if column.kind == "date"}
+
+    @property
     def seed(self) -> int:
         """Seed of the study."""
         seed = self._settings.get("seed")
@@ -201,3 +208,9 @@ class Chosen:
             click.echo(f"note: columns the model does not use: {names}", err=True)
         frame.attrs = {}
         return frame
+
+    def page(self, part: str, found: dict[str, Any]) -> str:
+        """Return one part of a report as a page of its own."""
+        from matlever.report import render_part
+
+        return render_part(self.study.results, part, found)

@@ -9,10 +9,11 @@ from typing import Any
 import click
 
 from matlever._version import __version__
-from matlever.cli.advice import change, explain, next_experiments, sweep
+from matlever.cli.advice import change, next_experiments
 from matlever.cli.errors import guarded, printable
 from matlever.cli.options import force_option, reading_options, study_options, table_options
 from matlever.cli.output import check_free, print_json
+from matlever.cli.questions import explain, sweep
 from matlever.exceptions import SettingsError
 
 __all__ = ["main"]

@@ -11,7 +11,7 @@ from rich.table import Table as RichTable
 from matlever.cli.console import standard_output
 from matlever.cli.errors import printable
 from matlever.exceptions import shorten
-from matlever.study.words import number, score_text
+from matlever.study.words import day, number, score_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,15 +152,20 @@ def _print_advice(results: Mapping[str, Any]) -> None:
             for row in question["rows"]:
                 for answer in row["answers"]:
                     out.print(printable(f"  from row {row['row']}: {answer['sentence']}"))
+    dates = {c["name"] for c in results["data"]["columns"] if c["kind"] == "date"}
     if following:
         out.print(f"\nWhat to run next. {printable(following['sentence'])}")
         for place, one in enumerate(following["experiments"]):
             said = [
-                f"{name} {number(value, 4) if isinstance(value, float) else value}"
+                f"{name} {day(value) if name in dates else _setting(value)}"
                 for name, value in one["settings"].items()
             ]
             more = f" and {len(said) - _MAX_KNOBS} more" if len(said) > _MAX_KNOBS else ""
             out.print(printable(f"  {place + 1}. {', '.join(said[:_MAX_KNOBS])}{more}"))
+
+
+def _setting(value: float | str) -> str:
+    return value if isinstance(value, str) else number(value, 4)
 
 
 def prediction_file(rows: pd.DataFrame, found: pd.DataFrame, model: StudyModel) -> pd.DataFrame:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from matlever.report._text import DASH, label, number_text, percent, plain, text, trimmed
+from matlever.report._text import DASH, day, label, number_text, percent, plain, text, trimmed
 from matlever.report._values import flag, items, mapping, number, numbers, pick, records, string
 from matlever.report.held_out import as_floats
 from matlever.report.next_figure import Expectation, expectations
@@ -29,10 +29,15 @@ def next_section(results: Mapping[str, Any], mark: str = "") -> str:
     body = f"<p>{sentence}</p>" if sentence else ""
     if experiments:
         targets = _by_name(results)
+        dates = {
+            string(column.get("name"))
+            for column in records(pick(results, "data", "columns"))
+            if column.get("kind") == "date"
+        }
         warned = [text(string(warning)) for warning in items(found.get("warnings"))]
         body += (
             _doubt(found, targets)
-            + _table(found, experiments)
+            + _table(found, experiments, dates)
             + _reasons(experiments)
             + _figures(found, experiments, targets)
             + warning_box(warned, "Before you run them")
@@ -59,7 +64,9 @@ def _doubt(found: Mapping[str, Any], targets: Mapping[str, Mapping[str, Any]]) -
     )
 
 
-def _table(found: Mapping[str, Any], experiments: Sequence[Mapping[str, Any]]) -> str:
+def _table(
+    found: Mapping[str, Any], experiments: Sequence[Mapping[str, Any]], dates: Collection[str]
+) -> str:
     knobs = [string(name) for name in items(found.get("knobs"))]
     units = [string(unit) for unit in items(found.get("units"))]
     units += [""] * (len(knobs) - len(units))
@@ -91,7 +98,7 @@ def _table(found: Mapping[str, Any], experiments: Sequence[Mapping[str, Any]]) -
         if with_pool:
             cells.append(f'<td class="one">{text(string(entry.get("pool_row")), 24) or DASH}</td>')
         settings = mapping(entry.get("settings"))
-        values = [_setting(settings.get(name)) for name in knobs]
+        values = [_setting(settings.get(name), name in dates) for name in knobs]
         if together:
             said = "; ".join(
                 f"{text(name, 40)} {value}"
@@ -126,8 +133,10 @@ def _reasons(experiments: Sequence[Mapping[str, Any]]) -> str:
     return f'<ul class="plain">{"".join(said)}</ul>' if said else ""
 
 
-def _setting(value: object) -> str:
+def _setting(value: object, is_date: bool) -> str:
     found = number(value)
+    if is_date and found is not None:
+        return day(found)
     return trimmed(found, 4) if found is not None else text(string(value), 40) or DASH
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from matlever._version import __version__
-from matlever.study.changes import advice_sentences, changes_part
+from matlever.study.changes_part import advice_sentences, changes_part
 from matlever.study.experiments import proposed_part
 from matlever.study.explain import neighbouring, paired, swept, weighed
 from matlever.study.folder import RESULTS_SCHEMA

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 __all__ = [
     "NO_SKILL",
+    "day",
     "gap_sentence",
     "headline",
     "interval_sentence",
@@ -34,6 +36,11 @@ def number(value: float | None, digits: int = 3) -> str:
         text = f"{value:,.{decimals}f}"
         return text.rstrip("0").rstrip(".") if "." in text and decimals > 2 else text
     return f"{value:.{digits - 1}e}"
+
+
+def day(value: float) -> str:
+    """Return days since 1970-01-01 as an ISO date."""
+    return (datetime.date(1970, 1, 1) + datetime.timedelta(days=round(value))).isoformat()
 
 
 def with_unit(value: float | None, unit: str | None) -> str:
