@@ -40,11 +40,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 import matlever as ml
-from matlever.explanation._change.descent import States
-from matlever.explanation._change.goal import goal_of, read_goal
-from matlever.explanation._change.ground import Ground
-from matlever.explanation._change.polish import polish
-from matlever.explanation._change.question import Clock, Question
+from matlever.explanation.changes.descent import States
+from matlever.explanation.changes.goal import goal_of, read_goal
+from matlever.explanation.changes.ground import Ground
+from matlever.explanation.changes.polish import polish
+from matlever.explanation.changes.question import Clock, Question
 
 os.environ.setdefault("TQDM_DISABLE", "1")
 DATA = Path(os.environ.get("MATLEVER_DATA", Path(__file__).parents[2] / "shared" / "data"))

@@ -232,7 +232,7 @@ def report(names, seeds, args, folder, results):
         f"that are none of them: median (quartiles) mean.\n{len(seeds)} seeds; {args.cap + 1} = "
         f"not found in {args.cap}; first rows are the same for all methods.\n"
     )
-    columns = "".join(f"{method:>20}" for method in (OURS, PEER, RANDOM))
+    columns = "".join(f"{method:>23}" for method in (OURS, PEER, RANDOM))
     print(f"{'table':18}{'rows':>6}{columns}{f'{OURS} - {PEER}':>24}   not found   s/suggestion")
     good = 0
     for name in names:
@@ -248,7 +248,7 @@ def report(names, seeds, args, folder, results):
         seconds = "/".join(f"{np.median([x['seconds'] for x in found[m]]):.2f}" for m in METHODS)
         print(
             f"{name:18}{n_rows:6d}"
-            + "".join(f"{text:>20}" for text in texts)
+            + "".join(f"{text:>23}" for text in texts)
             + f"{f'{mean:+.1f} ({low:+.1f} to {high:+.1f})':>24}{missed:>12}{seconds:>15}"
         )
     print(f"\nMedian not worse than {PEER}'s on {good} of {len(names)} tables.")

@@ -1,5 +1,5 @@
-from .backward import counterfactual as counterfactual
-from .counterfactuals import Counterfactuals as Counterfactuals
+from .changes.counterfactual import counterfactual as counterfactual
+from .changes.counterfactuals import Counterfactuals as Counterfactuals
 from .nearest import NearestKnown as NearestKnown
 from .neighbours import nearest_known as nearest_known
 from .sweeps.forward import sweep as sweep

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
-from matlever.explanation._change.question import Interval
+from matlever.explanation.changes.question import Interval
 from matlever.knobs import Predictor
 
 __all__ = ["interval_of"]

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from matlever.explanation._change.goal import Goal
-from matlever.explanation._change.moves import Moves
-from matlever.explanation._change.question import Reply
+from matlever.explanation.changes.goal import Goal
+from matlever.explanation.changes.moves import Moves
+from matlever.explanation.changes.question import Reply
 
 __all__ = ["Effects", "Points", "from_end", "promising_steps"]
 

@@ -14,24 +14,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlever.exceptions import DataError, SettingsError
-from matlever.explanation._change.answers import Progress, find_answers
-from matlever.explanation._change.blocking import active_limits
-from matlever.explanation._change.descent import States
-from matlever.explanation._change.goal import goal_of, read_goal
-from matlever.explanation._change.gradient import has_gradient
-from matlever.explanation._change.ground import Ground
-from matlever.explanation._change.limits import interval_of
-from matlever.explanation._change.prepare import (
+from matlever.explanation.changes.answers import Progress, find_answers
+from matlever.explanation.changes.blocking import active_limits
+from matlever.explanation.changes.counterfactuals import Counterfactuals
+from matlever.explanation.changes.descent import States
+from matlever.explanation.changes.goal import goal_of, read_goal
+from matlever.explanation.changes.gradient import has_gradient
+from matlever.explanation.changes.ground import Ground
+from matlever.explanation.changes.limits import interval_of
+from matlever.explanation.changes.prepare import (
     FOR_RANGE,
     Asked,
     check_count,
     reach_of,
     row_labels,
 )
-from matlever.explanation._change.question import Clock, Interval, Question
-from matlever.explanation._change.search import Effort
-from matlever.explanation._change.warn import warnings_of
-from matlever.explanation.counterfactuals import Counterfactuals
+from matlever.explanation.changes.question import Clock, Interval, Question
+from matlever.explanation.changes.search import Effort
+from matlever.explanation.changes.warn import warnings_of
 from matlever.knobs import DataRegion, Editor, Predictor, as_editor, as_predictor
 
 __all__ = ["counterfactual"]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from matlever.explanation._change.ground import Ground, Problems
+from matlever.explanation.changes.ground import Ground, Problems
 
 __all__ = ["Moves", "moves_at", "returned"]
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from matlever.explanation._change.alternatives import different, with_alternatives
-from matlever.explanation._change.blocking import blocking_limits
-from matlever.explanation._change.descent import States, join
-from matlever.explanation._change.ground import Ground, Problems
-from matlever.explanation._change.question import Question
-from matlever.explanation._change.search import Effort, search
+from matlever.explanation.changes.alternatives import different, with_alternatives
+from matlever.explanation.changes.blocking import blocking_limits
+from matlever.explanation.changes.descent import States, join
+from matlever.explanation.changes.ground import Ground, Problems
+from matlever.explanation.changes.question import Question
+from matlever.explanation.changes.search import Effort, search
 from matlever.knobs import ActiveLimit
 
 __all__ = ["Answers", "Progress", "find_answers"]

@@ -7,10 +7,10 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from matlever.explanation._change.descent import States, best_of_each, states_at
-from matlever.explanation._change.goal import Goal
-from matlever.explanation._change.ground import Ground, Problems
-from matlever.explanation._change.question import Question
+from matlever.explanation.changes.descent import States, best_of_each, states_at
+from matlever.explanation.changes.goal import Goal
+from matlever.explanation.changes.ground import Ground, Problems
+from matlever.explanation.changes.question import Question
 
 __all__ = ["Known", "drawn_states", "known_states", "level_states", "spread_out"]
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matlever.explanation._change.bars import draw_changes
-from matlever.explanation._change.goal import Wish
-from matlever.explanation._change.words import (
+from matlever.explanation._words import plain
+from matlever.explanation.changes.bars import draw_changes
+from matlever.explanation.changes.goal import Wish
+from matlever.explanation.changes.words import (
     arrow_text,
     change_text,
     joined,
     limit_text,
     predicted_text,
 )
-from matlever.explanation._words import plain
 from matlever.knobs import ActiveLimit, KnobSpace
 
 if TYPE_CHECKING:

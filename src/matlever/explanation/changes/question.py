@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlever.exceptions import DataError
-from matlever.explanation._change.goal import Goal
+from matlever.explanation.changes.goal import Goal
 from matlever.knobs import DataRegion, Editor, Predictor, evaluate_settings, predict_settings
 
 __all__ = ["ENDLESS", "Clock", "Interval", "Question", "Reply", "rows_of"]

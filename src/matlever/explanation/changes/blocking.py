@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from matlever.explanation._change.descent import States, states_at
-from matlever.explanation._change.ground import Ground, Problems
-from matlever.explanation._change.question import Question
+from matlever.explanation.changes.descent import States, states_at
+from matlever.explanation.changes.ground import Ground, Problems
+from matlever.explanation.changes.question import Question
 from matlever.knobs import ActiveLimit
 
 __all__ = ["active_limits", "blocking_limits"]

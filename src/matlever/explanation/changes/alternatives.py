@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from matlever.explanation._change.descent import States, join, states_at
-from matlever.explanation._change.ground import Ground, Problems
-from matlever.explanation._change.moves import returned
-from matlever.explanation._change.polish import polish
-from matlever.explanation._change.question import Question
-from matlever.explanation._change.search import Effort, search
-from matlever.explanation._change.starts import known_states
+from matlever.explanation.changes.descent import States, join, states_at
+from matlever.explanation.changes.ground import Ground, Problems
+from matlever.explanation.changes.moves import returned
+from matlever.explanation.changes.polish import polish
+from matlever.explanation.changes.question import Question
+from matlever.explanation.changes.search import Effort, search
+from matlever.explanation.changes.starts import known_states
 from matlever.knobs import Knob
 
 __all__ = ["different", "with_alternatives"]

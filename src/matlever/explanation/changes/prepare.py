@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlever.exceptions import DataError, SettingsError
-from matlever.explanation._change.goal import Wish
-from matlever.explanation._change.ground import Ground, Problems
-from matlever.explanation._change.question import rows_of
-from matlever.explanation._change.starts import Known
+from matlever.explanation.changes.goal import Wish
+from matlever.explanation.changes.ground import Ground, Problems
+from matlever.explanation.changes.question import rows_of
+from matlever.explanation.changes.starts import Known
 from matlever.knobs import DataRegion, Editor, Predictor, predict_settings
 
 __all__ = ["FOR_RANGE", "Asked", "check_count", "reach_of", "row_labels"]

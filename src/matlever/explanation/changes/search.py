@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from matlever.explanation._change.descent import States, best_of_each, descend, join
-from matlever.explanation._change.gradient import gradient_states
-from matlever.explanation._change.ground import Ground, Problems
-from matlever.explanation._change.polish import polish
-from matlever.explanation._change.question import Question
-from matlever.explanation._change.starts import Known, drawn_states, known_states, level_states
+from matlever.explanation.changes.descent import States, best_of_each, descend, join
+from matlever.explanation.changes.gradient import gradient_states
+from matlever.explanation.changes.ground import Ground, Problems
+from matlever.explanation.changes.polish import polish
+from matlever.explanation.changes.question import Question
+from matlever.explanation.changes.starts import Known, drawn_states, known_states, level_states
 
 __all__ = ["Effort", "search"]
 

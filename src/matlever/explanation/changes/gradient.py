@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matlever.explanation._change.descent import States, states_at
-from matlever.explanation._change.ground import Ground, Problems
-from matlever.explanation._change.question import Question, rows_of
+from matlever.explanation.changes.descent import States, states_at
+from matlever.explanation.changes.ground import Ground, Problems
+from matlever.explanation.changes.question import Question, rows_of
 from matlever.knobs import DifferentiableEditor, DifferentiablePredictor
 
 __all__ = ["gradient_states", "has_gradient"]

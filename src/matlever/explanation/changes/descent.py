@@ -7,11 +7,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from matlever.explanation._change.ground import Ground, Problems
-from matlever.explanation._change.moves import moves_at
-from matlever.explanation._change.pairs import Effects, Points, from_end, promising_steps
-from matlever.explanation._change.program import FROM_END, mixed_step
-from matlever.explanation._change.question import Question, Reply
+from matlever.explanation.changes.ground import Ground, Problems
+from matlever.explanation.changes.moves import moves_at
+from matlever.explanation.changes.pairs import Effects, Points, from_end, promising_steps
+from matlever.explanation.changes.program import FROM_END, mixed_step
+from matlever.explanation.changes.question import Question, Reply
 
 __all__ = ["States", "best_of_each", "descend", "is_better", "join", "states_at"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from matlever.explanation._change.answers import Answers
-from matlever.explanation._change.ground import Ground, Problems
+from matlever.explanation.changes.answers import Answers
+from matlever.explanation.changes.ground import Ground, Problems
 
 __all__ = ["warnings_of"]
 
