@@ -1,4 +1,4 @@
-"""The command line: ``matlever check | study | predict | explain | sweep | change | next | report``."""
+"""The command line: from ``matlever check`` over ``study`` to ``explain``, ``change``, ``next``."""
 
 from matlever.cli.main import main
 

@@ -118,9 +118,8 @@ def print_suggested(found: Suggestions, dates: Collection[str] = ()) -> None:
     """Print the suggested experiments: what to set, what to expect, and why."""
     out = standard_output()
     wanted = "; ".join(f"{goal.target}: {goal.text}" for goal in found.goals)
-    out.print(
-        printable(f"{len(found)} experiments ({found.method}{f', {wanted}' if wanted else ''})")
-    )
+    many = f"{len(found)} experiments" if len(found) > 1 else "One experiment"
+    out.print(printable(f"{many} ({found.method}{f', {wanted}' if wanted else ''})"))
     for place in range(len(found)):
         where = "" if found.pool_rows is None else f", row {found.pool_rows[place]} of the pool"
         out.print(f"\nexperiment {place + 1}{where}")
