@@ -34,15 +34,20 @@ lint: $(INSTALLED)
 fast: $(INSTALLED)
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 -m "not slow and not nightly"
 
-## The paper's Table 1 beside ours, on simulated recipes.
+## Tables of the papers beside ours.
 reproduce: $(INSTALLED)
 	$(BIN)/matlever reproduce nanorods --out out/nanorods
+	$(BIN)/matlever reproduce green-lime --out out/green-lime
 
 ## Every figure a claim rests on, printed by the script that measured it.
 bench: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/smote_reg.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/small_tables.py
+	$(ONE_THREAD) $(BIN)/python benchmarks/explain.py
+	$(ONE_THREAD) $(BIN)/python benchmarks/counterfactual.py
+	$(ONE_THREAD) $(BIN)/python benchmarks/recommend.py
 
 nightly: $(INSTALLED)
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2
