@@ -101,8 +101,8 @@ def fit_gp(points: Array, z: Array) -> Any:
     -----
     The kernel's variance is 1, as the outcomes are standardised. The prior of a length is lognormal
     and grows with the square root of p, as typical distances do [1]_, but is shorter and narrower
-    than there: of nineteen priors, kernels and acquisitions that were measured, this found top
-    rows soonest on six tables that `benchmarks/recommend.py` does not report.
+    than there: of two dozen combinations of prior, kernel, scale and acquisition this was among
+    the best in finding top rows of the six tables in `TUNING` of ``benchmarks/recommend.py``.
 
     References
     ----------
