@@ -124,6 +124,17 @@ def test_page_is_readable_without_seeing_it(pages: dict[str, str], name: str) ->
     assert all(after - before <= 1 for before, after in pairwise(levels))
 
 
+@pytest.mark.parametrize("name", NAMES[:-1])  # The last has heads that span rows.
+def test_rows_of_tables_are_as_wide_as_their_heads(pages: dict[str, str], name: str) -> None:
+    for table in (e for e in _tree(pages[name]).iter() if _local(e.tag) == "table"):
+        widths = {
+            sum(int(cell.get("colspan", "1")) for cell in row)
+            for row in table.iter()
+            if _local(row.tag) == "tr"
+        }
+        assert len(widths) == 1
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_figures_take_every_colour_from_the_theme(pages: dict[str, str], name: str) -> None:
     for tag, attributes in _elements(pages[name]):

@@ -111,10 +111,7 @@ def _table(
         cells += [_expected(entry, string(target.get("target"))) for target in asked]
         if aims:
             cells.append(f'<td class="n">{percent(number(entry.get("probability")))}</td>')
-        cells += [
-            _nearest(entry),
-            f'<td class="wide">{text(string(entry.get("reason")), 600)}</td>',
-        ]
+        cells.append(_nearest(entry))
         rows.append(f"<tr>{''.join(cells)}</tr>")
     said = f"Expected values with {percent(level)} intervals." if level is not None else ""
     caption = f"<caption>{said}</caption>" if said else ""
@@ -156,7 +153,7 @@ def _expected(entry: Mapping[str, Any], name: str) -> str:
 def _nearest(entry: Mapping[str, Any]) -> str:
     rows = [text(string(row), 16) for row in items(entry.get("nearest"))[:1]]
     near = "near" if flag(entry.get("inside")) else "<b>far from all data</b>"
-    return f"<td>{rows[0] if rows else DASH}, {near}</td>"
+    return f'<td class="one">{rows[0] if rows else DASH}, {near}</td>'
 
 
 def _figures(
