@@ -144,7 +144,7 @@ def test_interaction_of_a_product_is_the_closed_form():
     )
     document = found.to_dict()
     assert document["interaction"] == pytest.approx(float(found.interaction.strength))
-    assert f"{document['interaction']:.0%} of that variance" in found.sentence
+    assert f"{100 * document['interaction']:.0f} % of that variance" in found.sentence
 
 
 def test_a_flat_surface_has_no_interaction_but_a_saddle_is_nothing_else():
@@ -426,7 +426,7 @@ def test_settings_far_from_all_data_are_hatched(steps):
         part.hatches if hasattr(part, "hatches") else [part.get_hatch()] for part in ax.collections
     ]
     assert ["////"] in [list(hatch) for hatch in hatches]
-    assert "78% of the settings are far" in found.sentence
+    assert "78 % of the settings are far" in found.sentence
 
 
 def test_a_constant_surface_and_one_with_gaps_can_be_drawn():

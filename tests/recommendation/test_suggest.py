@@ -163,7 +163,7 @@ def test_what_it_says():
     found = suggest(BOX, RUNS, _smooth(RUNS), "maximise", n_experiments=2, level=0.8)
     text = repr(found)
     assert "2 suggested experiments (expected improvement; outcome: maximise" in text
-    assert "80% interval" in text
+    assert "80 % interval" in text
     assert "chance to beat the best so far" in text
     assert "<table" in found._repr_html_()
     frame = found.to_frame()

@@ -33,7 +33,9 @@ def draw_suggestions(found: Suggestions, target: int, ax: Any) -> Any:
     middle = found.predicted[:, target]
     place = np.arange(1, len(found) + 1)
     ax.vlines(place, found.lower[:, target], found.upper[:, target], color="C0", linewidth=1.5)
-    ax.plot(place, middle, "o", color="C0", label=f"expected, with {found.level:.0%} interval")
+    ax.plot(
+        place, middle, "o", color="C0", label=f"expected, with {100 * found.level:.0f} % interval"
+    )
     if found.goals:
         goal = found.goals[target]
         if goal.kind == "within":

@@ -48,7 +48,7 @@ def spread_of(predictor: Predictor) -> tuple[Callable[[Any], tuple[Any, Any]], s
             lower, upper = interval(X, level=_LEVEL)
             return predict(X), (np.asarray(upper) - np.asarray(lower)) / share
 
-        return with_interval, f"its own {_LEVEL:.0%} intervals"
+        return with_interval, f"its own {100 * _LEVEL:.0f} % intervals"
     if _is_forest(predictor):
         trees: Sequence[Any] = predictor.estimators_  # type: ignore[attr-defined]
 

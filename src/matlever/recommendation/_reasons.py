@@ -59,7 +59,7 @@ class Expected:
         """Expected value with interval, and the chance of success."""
         said = (
             f"{self.target} expected {number(self.predicted)} "
-            f"({self.level:.0%} interval {number(self.lower)} to {number(self.upper)})"
+            f"({100 * self.level:.0f} % interval {number(self.lower)} to {number(self.upper)})"
         )
         if self.goal is None or np.isnan(self.chance):
             return said
@@ -172,4 +172,4 @@ def _percent(share: float) -> str:
         return "under 1 %"
     if share > 0.995:
         return "over 99 %"
-    return f"{share:.0%}".replace("%", " %")
+    return f"{100 * share:.0f} %"

@@ -78,4 +78,4 @@ def interaction_of(surface: Array, cells: NDArray[np.bool_]) -> Interaction:
 
 def percent(share: float) -> str:
     """Return a share as whole per cent; what is above zero does not become zero."""
-    return "under 1%" if 0 < share < 0.005 else f"{share:.0%}"
+    return "under 1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"

@@ -379,8 +379,8 @@ def _warnings(found: dict[str, Any], check: int, plan: Plan) -> list[str]:
         moved = plan.is_random or plan.is_clipped
         what = "were moved to them" if moved else "the designs were shrunk to fit"
         warnings.append(
-            f"{outside:.0%} of the values asked for lay outside the limits and {what}; a smaller "
-            "kernel_width stays closer to the sample."
+            f"{100 * outside:.0f} % of the values asked for lay outside the limits and "
+            f"{what}; a smaller kernel_width stays closer to the sample."
         )
     r2 = found["r2"]
     known = r2[np.isfinite(r2)]
