@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import numpy as np
 import pandas as pd
@@ -745,3 +746,36 @@ def test_settings_that_cannot_be_used_are_named():
     ]:
         with pytest.raises(SettingsError, match=message):
             call(**options)
+
+
+def test_results_can_be_copied_without_the_model_behind_them():
+    class Unpicklable:
+        def predict(self, X):
+            return X[:, 0]
+
+        def __reduce__(self):
+            raise TypeError("a model that cannot be copied")
+
+    found = explain(Unpicklable(), X4, X4)
+    again = pickle.loads(pickle.dumps(found))
+    assert again == found
+    np.testing.assert_array_equal(again.unseen, found.unseen)
+
+
+def test_odd_predictors_and_rows_are_named():
+    module = torch.nn.Linear(4, 1)
+
+    def with_gradient(X):
+        return module(torch.as_tensor(np.array(X), dtype=torch.float32))[:, 0]
+
+    by_module = explain(module, WIDE, X4, reference=X4)
+    np.testing.assert_allclose(
+        explain(with_gradient, WIDE, X4, reference=X4).slope, by_module.slope, rtol=1e-6
+    )
+    with pytest.raises(DataError, match="must return numbers"):
+        explain(lambda X: ["high"] * len(X), WIDE, X4, reference=X4)
+    with pytest.raises(DataError, match="keep two dimensions"):
+        explain(len, WIDE, X4[0], reference=X4)
+    twice = pd.DataFrame(X4, columns=["a", "b", "a", "c"])
+    with pytest.raises(DataError, match="'a' stands twice"):
+        explain(len, twice, twice)

@@ -141,7 +141,7 @@ def _call(
     allow_infinite: bool,
 ) -> NDArray[np.float64]:
     n, r, _ = values.shape
-    result = np.asarray(function(editor.render(samples, values)), dtype=float)
+    result = _as_numbers(function(editor.render(samples, values)))
     if result.shape[:1] != (n * r,):
         raise DataError(f"The predictor returned shape {result.shape} for {n * r} samples.")
     bad = np.isnan(result) if allow_infinite else ~np.isfinite(result)
@@ -156,6 +156,19 @@ def _call(
         text += ", ..." if len(editor.space) > _SHOWN else ""
         raise DataError(f"The predictor returned {what} for the feasible sample {text}.")
     return result.reshape(n, r, *result.shape[1:])
+
+
+def _as_numbers(result: Any) -> NDArray[np.float64]:
+    """Return predictions as an array; tensors are taken off their graph and their device."""
+    if hasattr(result, "detach"):
+        result = result.detach().cpu().numpy()
+    try:
+        return np.asarray(result, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"The predictor must return numbers, one or more for each sample; it returned a "
+            f"{type(result).__name__} ({error})."
+        ) from error
 
 
 def predict_settings(

@@ -178,6 +178,11 @@ class TableEditor:
           water - 10 acid >= 0
         """
         frame = samples if isinstance(samples, pd.DataFrame) else _as_frame(samples)
+        repeated = frame.columns[frame.columns.duplicated()]
+        if len(repeated):
+            raise DataError(
+                f"The column {repeated[0]!r} stands twice in the table; rename or drop one of them."
+            )
         wishes = ColumnWishes(
             units or {}, fixed, limits or {}, steps or {}, levels or {}, costs or {}
         )
@@ -373,9 +378,14 @@ class TableEditor:
     def _frame_of(self, samples: ArrayLike) -> pd.DataFrame:
         array = _numeric(samples)
         if array.ndim != 2 or array.shape[1] != len(self.columns):
+            hint = (
+                " For one row keep two dimensions: frame.iloc[[i]] or array[i : i + 1]."
+                if array.ndim == 1
+                else ""
+            )
             raise DataError(
                 f"Rows must have shape (n, {len(self.columns)}) for the columns "
-                f"{list(self.columns)}, got {array.shape}."
+                f"{list(self.columns)}, got {array.shape}.{hint}"
             )
         return pd.DataFrame(array, columns=list(self.columns))
 

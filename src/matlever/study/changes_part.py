@@ -101,7 +101,8 @@ def _asked(
 ) -> tuple[str, list[dict[str, Any]]]:
     """Answer the user's own question from a few rows that fall short of the goals."""
     short, n_met = rows_short_of(model, known, goals, _ROWS)
-    said = f"{n_met:,} of {len(known.samples):,} known rows were measured to meet it."
+    were = "was" if n_met == 1 else "were"
+    said = f"{n_met:,} of {len(known.samples):,} known rows {were} measured to meet it."
     if short.empty:
         return said, []
     found = change(model, known, short, goals, seed=seed).to_dict()

@@ -134,6 +134,10 @@ class Explanations(OneOfSeveral):
     standard_error: Array | None = None
     unseen_share: Callable[[], Array] | None = field(default=None, compare=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is kept of it in a copy or a file: everything but the model behind it."""
+        return {**self.__dict__, "unseen": self.unseen, "unseen_share": None}
+
     @property
     def method(self) -> str:
         """Name of the method, with its design."""
