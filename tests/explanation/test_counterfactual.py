@@ -361,7 +361,13 @@ def test_a_sample_at_the_goal_needs_no_change_and_one_outside_is_moved_first():
     np.testing.assert_array_equal(found.start[1], [1.0, 0.1])
     assert found.cost.tolist() == [0, 0]
     assert found.sentences[0] == "Nothing needs to change: predicted 1; goal at least 1 reached."
-    assert any("1 of 2 samples stand outside the limits" in text for text in found.warnings)
+    told = (
+        "1 of 2 samples stand outside the limits; they start at the nearest allowed setting "
+        "(x0 at 1, not 2)."
+    )
+    assert told in found.warnings
+    outside = counterfactual(lambda X: X.sum(axis=1), editor, [[2.0, 0.5], [0.1, 3.0]], (1.0, None))
+    assert any("nearest allowed setting of x0 and x1." in text for text in outside.warnings)
 
 
 def test_out_of_reach_gives_the_nearest_point_and_the_limits_that_block():

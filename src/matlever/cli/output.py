@@ -54,6 +54,8 @@ def check_suffix(out: Path | None, known: Sequence[str]) -> str:
         return ""
     suffix = out.suffix.lower()
     if suffix not in known:
+        if out.is_dir():
+            raise SettingsError(f"{out} is a folder; give the name of a file.")
         raise SettingsError(
             f"{out} ends in {suffix or 'nothing'}; what is written follows the ending: "
             f"{', '.join(known)}."

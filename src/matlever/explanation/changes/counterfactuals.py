@@ -216,7 +216,8 @@ class Counterfactuals:
             said = joined([limit_text(limit, known.get(limit.knob)) for limit in blocking])
             text += f" {said[0].upper()}{said[1:]} {'block' if len(blocking) > 1 else 'blocks'}."
         if self.max_changes is not None and self.changed[entry].sum() >= self.max_changes:
-            text += f" At most {self.max_changes} knobs were to change."
+            most = self.max_changes
+            text += f" At most {most} {'knob was' if most == 1 else 'knobs were'} to change."
         if self.held:
             text += f" {joined(list(self.held))} {'are' if len(self.held) > 1 else 'is'} held."
         return text

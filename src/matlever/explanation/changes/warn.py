@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from matlever.explanation.changes.answers import Answers
 from matlever.explanation.changes.ground import Ground, Problems
+from matlever.explanation.changes.words import joined
 
 __all__ = ["warnings_of"]
 
@@ -40,14 +41,15 @@ def warnings_of(
         Whether the time limit ended the search.
     """
     n, m = len(own), len(found.states)
-    moved = int((np.abs(own - problems.start) > 1e-6 * ground.width).any(axis=1).sum())
+    off = np.abs(own - problems.start) > 1e-6 * ground.width
+    moved = int(off.any(axis=1).sum())
     missed = int((found.states.miss > 0).sum())
     changed = found.states.problem[(found.states.miss == 0) & (found.states.spend > 0)]
     few = int((np.unique(changed, return_counts=True)[1] < n_answers).sum())
     far = 0 if inside is None else int((~inside).sum())
     said = {
         f"{moved} of {n} samples stand outside the limits; they start at the nearest allowed "
-        "setting.": moved,
+        f"setting{_where(own, off, problems, ground)}.": moved,
         "The time limit ended the search: there may be smaller changes, and goals that were missed "
         "may be within reach.": timed_out,
         f"The goal is not reached for {missed} of {n} samples.": missed,
@@ -57,3 +59,20 @@ def warnings_of(
         f"{far} of {m} answers are far from all known samples.": far,
     }
     return tuple(text for text, holds in said.items() if holds)
+
+
+def _where(
+    own: NDArray[np.float64], off: NDArray[np.bool_], problems: Problems, ground: Ground
+) -> str:
+    """Name the knobs that were moved, with both settings where it is one sample alone."""
+    knobs = ground.space.knobs
+    named = np.flatnonzero(off.any(axis=0)).tolist()
+    if off.any(axis=1).sum() != 1:
+        return f" of {joined([knobs[j].name for j in named])}"
+    i = int(off.any(axis=1).argmax())
+    start = problems.start[i]
+    told = [
+        f"{knobs[j].name} at {knobs[j].show(start[j])}, not {knobs[j].show(own[i, j])}"
+        for j in named
+    ]
+    return f" ({'; '.join(told)})"
