@@ -125,7 +125,7 @@ def change(
         time_limit=time_limit,
         seed=chosen.seed,
     )
-    for warning in found.found.warnings:
+    for warning in (*_of_sums(chosen), *found.found.warnings):
         click.echo(f"note: {printable(warning)}", err=True)
     if as_json:
         print_json(found.to_dict())
@@ -240,7 +240,7 @@ def next_experiments(
         seed=chosen.seed,
     )
     plain = described(found, wanted)
-    for warning in found.warnings:
+    for warning in (*_of_sums(chosen), *found.warnings):
         click.echo(f"note: {printable(warning)}", err=True)
     if as_json:
         print_json(plain)
@@ -254,3 +254,13 @@ def next_experiments(
         from matlever.cli.advice_tables import print_suggested
 
         print_suggested(found, chosen.dates)
+
+
+def _of_sums(chosen: Chosen) -> list[str]:
+    """Return what the study's table was warned of that lets advice leave a mixture's total."""
+    warnings = chosen.study.results["data"].get("warnings") or []
+    return [
+        f"{text} Until then advice may propose settings with another total."
+        for text in map(str, warnings)
+        if "add up to" in text
+    ]
