@@ -34,7 +34,8 @@ class Editor(Protocol):
     -----
     Where samples are large, an editor may have an attribute ``most_rows``: at most so many rendered
     samples are then asked for at a time. Where samples do not show how far knobs go, because all
-    stand alike, it may have ``usual_settings`` of shape (n, k) that do.
+    stand alike, it may have ``usual_settings`` of shape (n, k) that do. A method
+    ``notes(samples)`` may return sentences on these samples for whoever reads a result.
     """
 
     space: KnobSpace

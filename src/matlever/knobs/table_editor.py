@@ -248,6 +248,17 @@ class TableEditor:
             raise DataError(faults)
         return values
 
+    def notes(self, samples: pd.DataFrame | ArrayLike) -> tuple[str, ...]:
+        """Return what a reader should know of n samples: where usual values stand in for cells."""
+        frame = samples if isinstance(samples, pd.DataFrame) else self._frame_of(samples)
+        missing = int(frame[list(self.space.names)].isna().any(axis=1).sum())
+        if not missing:
+            return ()
+        return (
+            f"{missing} of {len(frame)} samples have missing cells; usual values stand in for "
+            "them.",
+        )
+
     def render(
         self, samples: pd.DataFrame | ArrayLike, values: ArrayLike
     ) -> pd.DataFrame | NDArray[np.float64]:

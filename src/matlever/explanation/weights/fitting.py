@@ -185,7 +185,7 @@ class Fitting:
         penalty = self.penalty if self.surrogate == "ridge" else 0.0
         return fit_least_squares(features, weights, centre, plan.groups, outcomes, penalty)
 
-    def unseen(self, centres: Array, kappa: Array, sigma: Array) -> Array:
+    def unseen(self, centres: Array, sigma: Array) -> Array:
         """Share of the points around each sample that lie farther from the data than data do."""
         region = DataRegion(self.scale.space, self.scale.reference)
         per_chunk = max(1, self.batch_rows // self.plan.n_points)

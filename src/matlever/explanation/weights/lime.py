@@ -237,13 +237,8 @@ def explain(
             f"{int(moved.sum())} of {len(moved)} samples lie outside the limits and are explained "
             "at the nearest feasible setting.",
         )
-    missing = _n_with_missing(samples, space.names)
-    if missing:
-        warnings.insert(
-            0,
-            f"{missing} of {len(values)} samples have missing cells and are explained with usual "
-            "values in their place.",
-        )
+    if hasattr(editor, "notes"):
+        warnings = [*editor.notes(samples), *warnings]
     if design == "known-rows":
         found = explain_from_known_rows(
             predictor, editor, samples, centres, reference, scale, kappa, batch_rows
@@ -293,7 +288,7 @@ def explain(
         fidelity_at=f"{check} further points" if check else plan.groups_are,
         n_calls=len(values) * (plan.n_points + 1 + check),
         warnings=tuple(warnings),
-        unseen_share=lambda: fitting.unseen(centres, kappa, sigma),
+        unseen_share=lambda: fitting.unseen(centres, sigma),
     )
 
 
@@ -356,15 +351,6 @@ def _widths(
             f"{n} samples."
         )
     return width
-
-
-def _n_with_missing(samples: Any, names: tuple[str, ...]) -> int:
-    """How many rows of a frame or an array of numbers have missing cells of knobs."""
-    if hasattr(samples, "isna"):
-        return int(samples[list(names)].isna().any(axis=1).sum())
-    if isinstance(samples, np.ndarray) and samples.ndim == 2 and samples.dtype.kind == "f":
-        return int(np.isnan(samples).any(axis=1).sum())
-    return 0
 
 
 def _row_labels(samples: Any, n: int) -> tuple[Any, ...]:
