@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from matlever.exceptions import DataError, NotEnoughDataError, SettingsError
 from matlever.explanation.nearest import NearestKnown
 from matlever.knobs import DataRegion, Editor, as_editor
+from matlever.knobs.samples import row_labels
 
 __all__ = ["nearest_known"]
 
@@ -77,7 +78,7 @@ def nearest_known(
     own, known = (np.asarray(editor.values(some), dtype=float) for some in (samples, reference))
     if not len(own):
         raise DataError("There is no sample for which neighbours could be found.")
-    rows, labels = _labels(samples, len(own)), _labels(reference, len(known))
+    rows, labels = row_labels(samples, len(own)), row_labels(reference, len(known))
     left_out = _same_label(rows, labels) if exclude_self else [np.empty(0, dtype=int)] * len(rows)
     m = min(n, len(known) - max(map(len, left_out)))
     if m < 1:
@@ -115,11 +116,6 @@ def _nearest(
         positions.append(nearest)
         distances.append(np.take_along_axis(distance, nearest, axis=1))
     return np.concatenate(positions), np.concatenate(distances)
-
-
-def _labels(samples: Any, n: int) -> tuple[Any, ...]:
-    labels = samples.index.tolist() if hasattr(samples, "iloc") else range(n)
-    return tuple(label if isinstance(label, int | str) else str(label) for label in labels)
 
 
 def _same_label(rows: tuple[Any, ...], labels: tuple[Any, ...]) -> list[NDArray[np.intp]]:

@@ -14,15 +14,11 @@ from numpy.typing import NDArray
 
 from matlever.exceptions import DataError, SettingsError
 from matlever.knobs.protocols import Editor, Predictor
+from matlever.knobs.samples import take
 
-__all__ = ["admit_settings", "evaluate_settings", "predict_settings", "take"]
+__all__ = ["admit_settings", "evaluate_settings", "predict_settings"]
 
 _SHOWN = 8  # knobs named in a message
-
-
-def take(samples: Any, start: int, stop: int) -> Any:
-    """Take samples ``start:stop`` of a frame (by position), an array or a sequence."""
-    return samples.iloc[start:stop] if hasattr(samples, "iloc") else samples[start:stop]
 
 
 def evaluate_settings(

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from matlever.exceptions import DataError, Fault, NotEnoughDataError
 from matlever.knobs import Editor
+from matlever.knobs.samples import take_rows
 from matlever.recommendation._words import plain_label
 from matlever.recommendation.goals import Goal
 
-__all__ = ["Known", "labels_of", "read_known", "take_rows"]
+__all__ = ["Known", "labels_of", "read_known"]
 
 Array = NDArray[np.float64]
 
@@ -144,15 +145,6 @@ def labels_of(samples: Any) -> list[Any]:
     if hasattr(samples, "index") and hasattr(samples, "iloc"):
         return list(samples.index)
     return list(range(len(samples)))
-
-
-def take_rows(samples: Any, positions: NDArray[np.intp]) -> Any:
-    """Return the samples at some positions, in the kind they came in."""
-    if hasattr(samples, "iloc"):
-        return samples.iloc[positions]
-    if isinstance(samples, np.ndarray):
-        return samples[positions]
-    return [samples[i] for i in positions.tolist()]
 
 
 def _frame(outcomes: Any) -> pd.DataFrame:

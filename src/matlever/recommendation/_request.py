@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from matlever.exceptions import DataError, SettingsError
 from matlever.knobs import Editor, KnobSpace, Predictor
-from matlever.knobs.evaluate import take
+from matlever.knobs.samples import take, take_rows
 from matlever.recommendation._feasible import FeasibleSettings
-from matlever.recommendation._known import Known, labels_of, take_rows
+from matlever.recommendation._known import Known, labels_of
 from matlever.recommendation.goals import Goal
 
 __all__ = ["Method", "Pool", "Request", "held_knobs", "read_pending", "read_pool"]

@@ -27,12 +27,12 @@ from matlever.explanation.changes.prepare import (
     Asked,
     check_count,
     reach_of,
-    row_labels,
 )
 from matlever.explanation.changes.question import Clock, Interval, Question
 from matlever.explanation.changes.search import Effort
 from matlever.explanation.changes.warn import warnings_of
 from matlever.knobs import DataRegion, Editor, Predictor, as_editor, as_predictor
+from matlever.knobs.samples import row_labels
 
 __all__ = ["counterfactual"]
 

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from matlever.explanation.changes.descent import States, states_at
 from matlever.explanation.changes.ground import Ground, Problems
-from matlever.explanation.changes.question import Question, rows_of
+from matlever.explanation.changes.question import Question
 from matlever.knobs import DifferentiableEditor, DifferentiablePredictor
+from matlever.knobs.samples import take_rows
 
 __all__ = ["gradient_states", "has_gradient"]
 
@@ -108,7 +109,7 @@ class _Gradient:
 
     def __init__(self, question: Question, problems: Problems) -> None:
         self.question, self.problems = question, problems
-        self.rows = rows_of(question.samples, problems.sample)
+        self.rows = take_rows(question.samples, problems.sample)
 
     def __call__(self, settings: Array) -> tuple[Array, Array]:
         import torch

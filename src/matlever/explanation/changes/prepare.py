@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from matlever.exceptions import DataError, SettingsError
 from matlever.explanation.changes.goal import Wish
 from matlever.explanation.changes.ground import Ground, Problems
-from matlever.explanation.changes.question import rows_of
 from matlever.explanation.changes.starts import Known
 from matlever.knobs import DataRegion, Editor, Predictor, predict_settings
+from matlever.knobs.samples import take_rows
 
-__all__ = ["FOR_RANGE", "Asked", "check_count", "reach_of", "row_labels"]
+__all__ = ["FOR_RANGE", "Asked", "check_count", "reach_of"]
 
 Array = NDArray[np.float64]
 
@@ -50,7 +50,7 @@ class Asked:
             raise DataError("The reference holds no sample.")
         if len(settings) > _MOST_KNOWN:
             rows = np.linspace(0, len(settings) - 1, _MOST_KNOWN).astype(np.intp)
-            settings, reference = settings[rows], rows_of(reference, rows)
+            settings, reference = settings[rows], take_rows(reference, rows)
         settings = self.editor.space.project(settings)
         found = self.predict(reference, settings[:, None])
         return Known(settings, found.reshape(len(settings), -1))
@@ -92,9 +92,3 @@ def check_count(values: Sequence[Any] | None, n_targets: int, what: str) -> tupl
     if isinstance(values, str) or len(values) != n_targets:
         raise SettingsError(f"{what}={values!r}: the predictor has {n_targets} targets.")
     return tuple(values)
-
-
-def row_labels(samples: Any, n: int) -> tuple[Any, ...]:
-    """Labels of samples: those of a frame's index, else their positions."""
-    labels = samples.index.tolist() if hasattr(samples, "iloc") else range(n)
-    return tuple(label if isinstance(label, int | str) else str(label) for label in labels)

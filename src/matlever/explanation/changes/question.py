@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from matlever.exceptions import DataError
 from matlever.explanation.changes.goal import Goal
 from matlever.knobs import DataRegion, Editor, Predictor, evaluate_settings, predict_settings
+from matlever.knobs.samples import take_rows
 
-__all__ = ["ENDLESS", "Clock", "Interval", "Question", "Reply", "rows_of"]
+__all__ = ["ENDLESS", "Clock", "Interval", "Question", "Reply"]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -206,11 +207,13 @@ class Question:
     def _evaluate(self, function: Any, sample: Index, values: Array) -> Array:
         """Evaluate at settings (m, k): one by one, or by sample where samples are large."""
         if not hasattr(self.editor, "most_rows"):
-            return self._gate(function, rows_of(self.samples, sample), values[:, None])[:, 0]
+            return self._gate(function, take_rows(self.samples, sample), values[:, None])[:, 0]
         out: Array | None = None
         for i in np.unique(sample):
             of = np.flatnonzero(sample == i)
-            found = self._gate(function, rows_of(self.samples, np.array([i])), values[None, of])[0]
+            found = self._gate(function, take_rows(self.samples, np.array([i])), values[None, of])[
+                0
+            ]
             out = np.empty((len(sample), *found.shape[1:])) if out is None else out
             out[of] = found
         assert out is not None
@@ -229,12 +232,3 @@ class Question:
             batch_rows=self.batch_rows,
             allow_infinite=True,
         )
-
-
-def rows_of(samples: Any, positions: Index) -> Any:
-    """Take samples at positions from a frame, an array or a sequence."""
-    if hasattr(samples, "iloc"):
-        return samples.iloc[positions]
-    if hasattr(samples, "shape"):
-        return samples[positions]
-    return [samples[int(i)] for i in positions]

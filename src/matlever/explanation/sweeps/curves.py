@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from matlever.explanation.sweeps.turning import turned
 from matlever.knobs import DataRegion, Editor, Predictor, evaluate_settings, predict_settings
-from matlever.knobs.evaluate import take
+from matlever.knobs.samples import take
 
 __all__ = ["Curves", "Interval", "Progress", "Turner", "mean_of_existing", "ticker"]
 

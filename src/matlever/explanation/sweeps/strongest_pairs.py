@@ -24,6 +24,7 @@ from matlever.knobs import (
     as_predictor,
     predict_settings,
 )
+from matlever.knobs.samples import take_rows
 
 __all__ = ["strongest_pairs"]
 
@@ -97,7 +98,9 @@ def strongest_pairs(
     known = own if reference is None else editor.values(reference)
     some = np.unique(np.linspace(0, len(own) - 1, min(n_samples, len(own))).round().astype(int))
     grids = {name: _coarse(space, name, n_values, known) for name in names}
-    asker = _Asker(predictor, editor, _at(samples, some), space.project(own[some]), batch_rows)
+    asker = _Asker(
+        predictor, editor, take_rows(samples, some), space.project(own[some]), batch_rows
+    )
     if len(names) > most_knobs:
         names = _most_moving(asker, grids, most_knobs)
     candidates = [pair for pair in pairs_of(names, 2) if _is_free(space, pair)]
@@ -204,9 +207,3 @@ def _is_free(space: KnobSpace, pair: tuple[str, str]) -> bool:
     except SettingsError:
         return False
     return True
-
-
-def _at(samples: Any, positions: NDArray[np.intp]) -> Any:
-    if hasattr(samples, "iloc"):
-        return samples.iloc[positions]
-    return samples[positions] if hasattr(samples, "shape") else [samples[i] for i in positions]

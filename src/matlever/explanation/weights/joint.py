@@ -26,6 +26,7 @@ from matlever.explanation.weights.placement import place
 from matlever.explanation.weights.radius import shells
 from matlever.explanation.weights.surrogate import differences, fit_least_squares
 from matlever.knobs import DataRegion, Editor, Predictor, predict_settings
+from matlever.knobs.samples import take_rows
 
 __all__ = ["explain_jointly"]
 
@@ -184,7 +185,7 @@ def _predicted(
     batch_rows: int,
 ) -> Array:
     """Predictions at m points (m, k), each made from its owner; of shape (m,) or (m, t)."""
-    made_from = samples.iloc[owner] if hasattr(samples, "iloc") else np.asarray(samples)[owner]
+    made_from = take_rows(samples, owner)
     found: Array = predict_settings(
         predictor, editor, made_from, points[:, None], batch_rows=batch_rows
     )[:, 0]

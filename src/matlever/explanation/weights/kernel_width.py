@@ -18,6 +18,7 @@ from matlever.exceptions import SettingsError
 from matlever.explanation._words import plain
 from matlever.explanation.weights.plan import Estimand
 from matlever.knobs import Editor, Predictor
+from matlever.knobs.samples import take
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -187,7 +188,7 @@ def kernel_sensitivity(
     first = explain(
         predictor,
         editor,
-        samples[:1] if not hasattr(samples, "iloc") else samples.iloc[:1],
+        take(samples, 0, 1),
         **options,
     )
     lime = float(first.kernel_width[0])

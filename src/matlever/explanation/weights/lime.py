@@ -28,7 +28,7 @@ from matlever.knobs import (
     as_editor,
     as_predictor,
 )
-from matlever.knobs.evaluate import take
+from matlever.knobs.samples import row_labels, take
 
 __all__ = ["explain"]
 
@@ -220,7 +220,7 @@ def explain(
         "units": tuple(knob.unit for knob in space.knobs),
         "is_categorical": tuple(space.is_categorical.tolist()),
         "levels": tuple(knob.levels if knob.kind == "categorical" else () for knob in space.knobs),
-        "rows": _row_labels(samples, len(values)),
+        "rows": row_labels(samples, len(values)),
         "targets": None if targets is None else tuple(targets),
         "target_units": None if target_units is None else tuple(target_units),
         "settings": centres,
@@ -351,11 +351,6 @@ def _widths(
             f"{n} samples."
         )
     return width
-
-
-def _row_labels(samples: Any, n: int) -> tuple[Any, ...]:
-    labels = samples.index.tolist() if hasattr(samples, "iloc") else range(n)
-    return tuple(label if isinstance(label, int | str) else str(label) for label in labels)
 
 
 def _warnings(found: dict[str, Any], check: int, plan: Plan) -> list[str]:
