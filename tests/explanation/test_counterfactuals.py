@@ -123,3 +123,14 @@ def test_repr_is_short_and_html_is_escaped(found):
     assert len(many) == 20
     assert many == many
     assert many != found
+
+
+def test_cells_that_usual_values_stand_in_for_are_said():
+    runs = pd.DataFrame({"a": [0.0, 1.0, 2.0, 4.0], "b": [1.0, 2.0, 3.0, 5.0]})
+    editor = TableEditor.from_frame(runs, limits={"a": (0.0, 9.5), "b": (0.0, 9.5)})
+    gap = pd.DataFrame({"a": [1.0, np.nan], "b": [1.0, 2.0]})
+    found = ml.counterfactual(lambda X: X["a"] + X["b"], editor, gap, (6.0, None))
+    assert found.warnings[0] == (
+        "1 of 2 samples have missing cells; usual values stand in for them."
+    )
+    assert found.reached.all()

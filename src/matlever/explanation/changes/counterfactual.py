@@ -248,7 +248,10 @@ def counterfactual(
         distance=distance,
         n_calls=question.n_calls,
         timed_out=clock.timed_out,
-        warnings=warnings_of(found, ground, own, problems, inside, n_answers, clock.timed_out),
+        warnings=(
+            *(editor.notes(samples) if hasattr(editor, "notes") else ()),
+            *warnings_of(found, ground, own, problems, inside, n_answers, clock.timed_out),
+        ),
     )
 
 
