@@ -11,7 +11,8 @@ from matplotlib import pyplot as plt
 
 import matlever as ml
 from matlever.explanation import Counterfactuals
-from matlever.explanation.changes.words import change_text, joined
+from matlever.explanation._words import joined
+from matlever.explanation.changes.words import change_text
 from matlever.knobs import Knob, KnobSpace, TableEditor
 
 SPACE = KnobSpace(

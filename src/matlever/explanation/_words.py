@@ -1,13 +1,19 @@
-"""Numbers of explanations as text and as JSON."""
+"""Numbers and lists of explanations as text and as JSON."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["number", "plain", "shortened"]
+__all__ = ["joined", "number", "plain", "shortened"]
+
+
+def joined(parts: Sequence[str]) -> str:
+    """Return "a", "a and b" or "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
 
 
 def number(value: float) -> str:

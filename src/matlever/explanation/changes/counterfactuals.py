@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matlever.explanation._words import plain
+from matlever.explanation._words import joined, plain
 from matlever.explanation.changes.bars import draw_changes
 from matlever.explanation.changes.goal import Wish
 from matlever.explanation.changes.words import (
     arrow_text,
     change_text,
-    joined,
     limit_text,
     predicted_text,
 )

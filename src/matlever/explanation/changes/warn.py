@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from matlever.explanation._words import joined
 from matlever.explanation.changes.answers import Answers
 from matlever.explanation.changes.ground import Ground, Problems
-from matlever.explanation.changes.words import joined
 
 __all__ = ["warnings_of"]
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from matlever.explanation._words import number
 from matlever.knobs import ActiveLimit, Knob
 
-__all__ = ["change_text", "joined", "limit_text", "predicted_text"]
+__all__ = ["change_text", "limit_text", "predicted_text"]
 
 
 def change_text(knob: Knob, start: float, end: float) -> str:
@@ -25,11 +23,6 @@ def arrow_text(knob: Knob, start: float, end: float, between: str = " → ") -> 
     digits = next(d for d in (*range(4, 17), 17) if f"{start:.{d}g}" != f"{end:.{d}g}" or d == 17)
     unit = f" {knob.unit}" if knob.unit else ""
     return f"{start:.{digits}g}{between}{end:.{digits}g}{unit}"
-
-
-def joined(parts: Sequence[str]) -> str:
-    """Return "a", "a and b" or "a, b and c"."""
-    return " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
 
 
 def limit_text(limit: ActiveLimit, knob: Knob | None) -> str:

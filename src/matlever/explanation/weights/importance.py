@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matlever.explanation._words import number
+from matlever.explanation._words import joined, number
 
 __all__ = ["Importance", "importance_sentence", "overall_importance"]
 
@@ -143,14 +143,10 @@ def importance_sentence(
     ]
     if others:
         come = "comes" if len(others) == 1 else "come"
-        sentence += f"; next {come} {' and '.join(_listed(others))}"
+        sentence += f"; next {come} {joined(others)}"
     if r2 < _POOR_R2:
         sentence += (
             ". A straight line describes the model only roughly here (held-out R² "
             f"{r2:.2f}): look at the sweeps too"
         )
     return sentence + "."
-
-
-def _listed(items: list[str]) -> list[str]:
-    return [", ".join(items[:-1]), items[-1]] if len(items) > 2 else items
