@@ -25,6 +25,7 @@ def take_rows(samples: Any, positions: NDArray[np.intp]) -> Any:
 
 
 def row_labels(samples: Any, n: int) -> tuple[Any, ...]:
-    """Labels of n samples: those of a frame's index, else their positions."""
-    labels = samples.index.tolist() if hasattr(samples, "iloc") else range(n)
+    """Labels of n samples: a frame's index or their own ``labels``, else their positions."""
+    own = samples.index.tolist() if hasattr(samples, "iloc") else getattr(samples, "labels", None)
+    labels = range(n) if own is None else own
     return tuple(label if isinstance(label, int | str) else str(label) for label in labels)
