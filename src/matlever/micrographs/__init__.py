@@ -1,4 +1,4 @@
-"""Micrographs: images of materials whose parts can be switched off."""
+"""Micrographs: lots of tiles, what is seen in them, and pictures of materials yet to be made."""
 
 import lazy_loader
 

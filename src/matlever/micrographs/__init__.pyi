@@ -1,3 +1,10 @@
+from . import simulate as simulate
 from .overlay import draw_overlay as draw_overlay
+from .simulate import ATTRIBUTES as ATTRIBUTES
+from .simulate import ExactEditor as ExactEditor
+from .simulate import PeakStressLaw as PeakStressLaw
+from .simulate import SimulatedLots as SimulatedLots
+from .simulate import simulate_sem as simulate_sem
+from .simulate import write_lots as write_lots
 from .superpixels import SuperpixelEditor as SuperpixelEditor
-from .wide_resnet import WideResNet as WideResNet
+from .tiles import Tiles as Tiles

@@ -1,0 +1,10 @@
+from .bad_tiles import BAD_KINDS as BAD_KINDS
+from .exact_editor import ExactEditor as ExactEditor
+from .law import ATTRIBUTES as ATTRIBUTES
+from .law import PeakStressLaw as PeakStressLaw
+from .lots import SimulatedLots as SimulatedLots
+from .lots import simulate_sem as simulate_sem
+from .lots import write_lots as write_lots
+from .tile import Scene as Scene
+from .tile import SimulatedTile as SimulatedTile
+from .tile import draw_tile as draw_tile
