@@ -584,6 +584,61 @@ def test_large_samples_in_a_list_are_rendered_a_few_at_a_time():
     assert editor.largest <= 40
 
 
+class Dear(TableEditor):
+    """Samples that take long to render: the editor says how many to ask for, and counts calls."""
+
+    most_rows = 400
+    usual_budget = 150
+
+    def __init__(self, space):
+        super().__init__(space)
+        self.calls = 0
+
+    def render(self, samples, values):
+        self.calls += 1
+        return super().render(samples, values)
+
+
+def curved(X):
+    return np.tanh(3 * X[:, 0] - 1) + X[:, 1] * (1 - X[:, 2]) - 0.8 * (X[:, 3] - 0.3) ** 2
+
+
+def test_an_editor_may_say_how_many_samples_a_search_usually_renders():
+    starts = np.random.default_rng(5).random((8, 4))
+    known = np.random.default_rng(6).random((30, 4))
+    cheap = counterfactual(curved, TableEditor(box(4)), starts, (1.2, None), reference=known)
+    dear = counterfactual(curved, Dear(box(4)), starts, (1.2, None), reference=known)
+    assert cheap.reached.all()
+    assert dear.reached.all()
+    assert dear.n_calls.max() < 320  # what was begun is finished
+    assert cheap.n_calls.mean() > 8 * dear.n_calls.mean()
+    needed = cheap.cost > 0
+    assert np.median(dear.cost[needed] / cheap.cost[needed]) < 1.1
+
+
+def test_with_few_predictions_no_knob_can_go_back_alone_either():
+    starts = np.random.default_rng(7).random((20, 4))
+    found = counterfactual(curved, Dear(box(4)), starts, (1.2, None), budget=120)
+    for i in np.flatnonzero(found.reached):
+        for j in np.flatnonzero(found.changed[i]):
+            back = found.settings[i : i + 1].copy()
+            back[0, j] = starts[i, j]
+            assert curved(back)[0] < 1.2
+
+
+def test_samples_asked_about_at_as_many_settings_are_rendered_together():
+    editor = Dear(box(4))
+    starts = np.random.default_rng(8).random((12, 4))
+    together = counterfactual(curved, editor, starts, (1.2, None), reference=starts)
+    for_all, editor.calls = editor.calls, 0
+    alone = [
+        counterfactual(curved, editor, starts[i : i + 1], (1.2, None), reference=starts)
+        for i in range(12)
+    ]
+    assert for_all < editor.calls / 3
+    np.testing.assert_array_equal(together.settings, [one.settings[0] for one in alone])
+
+
 # -- gradients ------------------------------------------------------------------------------------
 
 

@@ -33,8 +33,10 @@ class Editor(Protocol):
     Notes
     -----
     Where samples are large, an editor may have an attribute ``most_rows``: at most so many rendered
-    samples are then asked for at a time. Where samples do not show how far knobs go, because all
-    stand alike, it may have ``usual_settings`` of shape (n, k) that do. A method
+    samples are then asked for at a time. Where rendering one takes long, it may have
+    ``usual_budget``: about so many of each sample are then asked for by a search that is told
+    nothing else. Where samples do not show how far knobs go, because all stand alike, it may have
+    ``usual_settings`` of shape (n, k) that do. A method
     ``notes(samples)`` may return sentences on these samples for whoever reads a result.
     """
 

@@ -82,12 +82,14 @@ def _polished_hits(
     wanted = np.zeros(len(problems), dtype=bool)
     wanted[states.problem[(states.miss == 0) & (states.spend > 0)]] = True
     rows = np.flatnonzero(wanted)
-    known = known_states(ground, question, problems.take(rows), effort.known, n_answers)
+    known = known_states(
+        ground, question, problems.take(rows), effort.known, n_answers, effort.look
+    )
     if known is None:
         return []
     known = known.take(np.flatnonzero(known.miss == 0))
     known.problem = rows[known.problem]
-    return [polish(ground, question, problems, known)]
+    return [polish(ground, question, problems, known, effort.look)]
 
 
 def different(

@@ -22,14 +22,10 @@ from matlever.explanation.changes.goal import goal_of, read_goal
 from matlever.explanation.changes.gradient import has_gradient
 from matlever.explanation.changes.ground import Ground
 from matlever.explanation.changes.limits import interval_of
-from matlever.explanation.changes.prepare import (
-    FOR_RANGE,
-    Asked,
-    check_count,
-    reach_of,
-)
+from matlever.explanation.changes.prepare import Asked, check_count, reach_of
 from matlever.explanation.changes.question import Clock, Interval, Question
 from matlever.explanation.changes.search import Effort
+from matlever.explanation.changes.thoroughness import thoroughness_of
 from matlever.explanation.changes.warn import warnings_of
 from matlever.knobs import DataRegion, Editor, Predictor, as_editor, as_predictor
 from matlever.knobs.samples import row_labels
@@ -112,7 +108,9 @@ def counterfactual(
         Names and units of the predictor's targets.
     budget : int or None, default=None
         Predictions per sample after which the search ends (and per sample again for further
-        answers); what is begun is finished. Default: 2,000, and 1,000 more for each knob.
+        answers); what is begun is finished. Default: what the editor says by an attribute
+        ``usual_budget``, else 2,000, and 1,000 more for each knob. Below 1,000 the search looks
+        less closely: the answer keeps its two properties, but a smaller change may exist.
     time_limit : float or None, default=None
         Seconds in all. The best found so far is returned, and flagged.
     random_state : int, default=0
@@ -187,9 +185,13 @@ def counterfactual(
     n_targets = None if first.ndim == 1 else first.shape[1]
     names = check_count(targets, n_targets or 1, "targets")
     wishes = read_goal(goal, tolerance, n_targets, names)
+    budget = budget or getattr(editor, "usual_budget", None)
+    budget = budget or _BUDGET + _BUDGET_PER_KNOB * int(ground.free.sum())
     known = None if reference is None else asked.known(reference)
+    n_drawn = 0
     if known is None:
-        scale = asked.scale(samples, problems, ground, wishes)
+        n_drawn = thoroughness_of(budget).for_range
+        scale = asked.scale(samples, problems, ground, wishes, n_drawn)
     else:
         scale = asked.known_scale(known, wishes, len(own))
     region = None if reference is None else DataRegion(editor.space, editor.values(reference))
@@ -204,11 +206,10 @@ def counterfactual(
         clock,
         batch_rows,
         n_targets or 1,
-        np.full(len(own), 0 if known is not None else FOR_RANGE, dtype=np.int64),
+        np.full(len(own), n_drawn, dtype=np.int64),
     )
     reply = question.ask_all(problems.sample, problems.start)
     starts = States(problems.sample, problems.start, *reply, np.zeros(len(own)))
-    budget = budget or _BUDGET + _BUDGET_PER_KNOB * int(ground.free.sum())
     drawn = editor.space.sample(min(_MOST_DRAWN, budget // _SHARE_DRAWN), random_state)
     gradient = has_gradient(predictor, editor, ground) and confidence == "prediction"
     effort = Effort(budget, question.n_calls, drawn, known, gradient, random_state, n_answers)

@@ -12,6 +12,7 @@ from matlever.explanation.changes.moves import moves_at
 from matlever.explanation.changes.pairs import Effects, Points, from_end, promising_steps
 from matlever.explanation.changes.program import FROM_END, mixed_step
 from matlever.explanation.changes.question import Question, Reply
+from matlever.explanation.changes.thoroughness import THOROUGH, Thoroughness
 
 __all__ = ["States", "best_of_each", "descend", "is_better", "join", "states_at"]
 
@@ -104,6 +105,7 @@ def descend(
     seed: int,
     *,
     mix: bool = False,
+    look: Thoroughness = THOROUGH,
 ) -> States:
     """Improve states until no simple move and no promising pair helps.
 
@@ -121,6 +123,8 @@ def descend(
         Of the choice of exchanges in large mixtures.
     mix : bool, default=False
         Whether to try mixes of many moves where there are several targets or relations.
+    look : Thoroughness
+        How closely each round looks.
     """
     states = states.copy()
     active = np.arange(len(states))
@@ -131,7 +135,7 @@ def descend(
             break
         some = states.take(active)
         rng = np.random.default_rng([seed, turn])
-        found = _round(ground, question, problems.take(some.problem), some, rng, mix)
+        found = _round(ground, question, problems.take(some.problem), some, rng, mix, look)
         improved = is_better(found.miss, found.spend, some.miss, some.spend)
         active = active[improved]
         states.put(active, found.take(improved))
@@ -145,9 +149,10 @@ def _round(
     states: States,
     rng: np.random.Generator,
     mix: bool,
+    look: Thoroughness,
 ) -> States:
     """Return the best of each state, its moves and promising sums of moves."""
-    moves = moves_at(ground, own, states.values, rng)
+    moves = moves_at(ground, own, states.values, rng, look)
     number, reply = _ask_where(question, own, moves.settings, moves.exists)
     spend = ground.spend(own.start[:, None], moves.settings)
     best = _best_move(states, moves.settings, spend, number, reply)
@@ -165,6 +170,7 @@ def _round(
         spend - states.spend[:, None],
         states.values,
         mixed if mix and (len(question.goal.wishes) > 1 or len(ground.relations)) else None,
+        look.pairs,
     )
     settings, allowed = ground.settle(own, states.values[:, None] + steps)
     number, reply = _ask_where(question, own, settings, allowed & wanted)

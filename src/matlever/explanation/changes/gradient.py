@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from matlever.explanation.changes.descent import States, states_at
 from matlever.explanation.changes.ground import Ground, Problems
 from matlever.explanation.changes.question import Question
+from matlever.explanation.changes.thoroughness import THOROUGH, Thoroughness
 from matlever.knobs import DifferentiableEditor, DifferentiablePredictor
 from matlever.knobs.samples import take_rows
 
@@ -28,11 +29,11 @@ __all__ = ["gradient_states", "has_gradient"]
 
 Array = NDArray[np.float64]
 
-_ITERATIONS = 100
 # Weight of the squared miss against the cost, at the beginning and at the end.
 _PENALTY = (10.0, 1e4)
-# Step in shares of a knob's range, at the beginning and at the end.
+# Step in shares of a knob's range, at the beginning and at the end; fewer steps begin longer.
 _STEP = (0.08, 0.002)
+_LONGEST_STEP = 0.16
 _BETA1, _BETA2, _TINY = 0.9, 0.99, 1e-12
 
 
@@ -47,7 +48,11 @@ def has_gradient(predictor: Any, editor: Any, ground: Ground) -> bool:
 
 
 def gradient_states(
-    ground: Ground, question: Question, problems: Problems, values: Array
+    ground: Ground,
+    question: Question,
+    problems: Problems,
+    values: Array,
+    look: Thoroughness = THOROUGH,
 ) -> States:
     """Return the best states on the way down from r settings (b, r, k) of each problem."""
     b, r, k = values.shape
@@ -56,14 +61,18 @@ def gradient_states(
     most = max(1, getattr(question.editor, "most_rows", question.batch_rows) // r)
     for begin in range(0, b, most):
         rows = np.arange(begin, min(begin + most, b))
-        found = _descend(ground, question, problems.take(rows), values[rows])
+        found = _descend(
+            ground, question, problems.take(rows), values[rows], look.gradient_iterations
+        )
         best[begin * r : begin * r + found.shape[0] * r] = found.reshape(-1, k)
         if question.clock.expired:
             break
     return states_at(ground, question, problems, problem, best)
 
 
-def _descend(ground: Ground, question: Question, problems: Problems, values: Array) -> Array:
+def _descend(
+    ground: Ground, question: Question, problems: Problems, values: Array, iterations: int
+) -> Array:
     width = ground.width
     start = problems.start[:, None]
     low, high = (side[:, None] for side in (problems.lower, problems.upper))
@@ -72,9 +81,10 @@ def _descend(ground: Ground, question: Question, problems: Problems, values: Arr
     mean, square = np.zeros_like(change), np.zeros_like(change)
     best, best_miss = values.copy(), np.full(values.shape[:2], np.inf)
     best_spend = np.full(values.shape[:2], np.inf)
-    penalty, steps = (np.geomspace(*ends, _ITERATIONS) for ends in (_PENALTY, _STEP))
+    longest = min(_STEP[0] * max(1.0, THOROUGH.gradient_iterations / iterations), _LONGEST_STEP)
+    penalty, steps = (np.geomspace(*ends, iterations) for ends in (_PENALTY, (longest, _STEP[1])))
     ask = _Gradient(question, problems)
-    for i in range(_ITERATIONS):
+    for i in range(iterations):
         settings, allowed = ground.settle(problems, start + change * width)
         miss, slope = ask(settings)
         spend = ground.spend(start, settings)
@@ -97,7 +107,7 @@ def _descend(ground: Ground, question: Question, problems: Problems, values: Arr
         moved = np.clip(moved, (low - start) / width, (high - start) / width)
         shrink = steps[i] * weight / np.maximum(metric, weight)
         change = np.sign(moved) * np.maximum(np.abs(moved) - shrink, 0.0)
-        if ground.max_changes is not None and i == _ITERATIONS // 2:
+        if ground.max_changes is not None and i == iterations // 2:
             change = (ground.thin(problems, start + change * width) - start) / width
             low = np.where(change == 0, start, low)
             high = np.where(change == 0, start, high)

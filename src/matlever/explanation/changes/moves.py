@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlever.explanation.changes.ground import Ground, Problems
+from matlever.explanation.changes.thoroughness import THOROUGH, Thoroughness
 
 __all__ = ["Moves", "moves_at", "returned"]
 
@@ -15,11 +16,6 @@ Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Index = NDArray[np.intp]
 
-# Shares of the way to the end of a line: the end itself, where the cheapest changes of a linear
-# model lie, a look at the whole way, and small steps that follow a slope.
-_STEPS = np.array([1.0, 0.6, 0.35, 0.2, 0.1, 0.03, 0.005])
-# The same for the way back to the start.
-_BACK_STEPS = np.array([1.0, 0.75, 0.5, 0.25, 0.1, 0.03])
 # Ordered pairs of parts of one mixture that are looked at in one round.
 _MOST_PAIRS = 42
 
@@ -45,16 +41,24 @@ class Moves(NamedTuple):
     group: Index
 
 
-def moves_at(ground: Ground, problems: Problems, values: Array, rng: np.random.Generator) -> Moves:
+def moves_at(
+    ground: Ground,
+    problems: Problems,
+    values: Array,
+    rng: np.random.Generator,
+    look: Thoroughness = THOROUGH,
+) -> Moves:
     """Return simple moves from the settings `values` (b, k) of b problems."""
+    on, back_on = look.step_array(), look.back_step_array()
     lines: list[tuple[int, Array, Array]] = []  # group, end (b, k), steps on the way
     for j in np.flatnonzero(ground.alone).tolist():
-        lines += [(j, end, steps) for end, steps in _turns(ground, problems, values, j)]
+        turns = _turns(ground, problems, values, j, on, back_on)
+        lines += [(j, end, steps) for end, steps in turns]
     for columns in ground.mixtures:
         for giver, taker in _pairs(columns, rng):
             end = _exchange(problems, values, giver, taker)
-            lines.append((ground.k + len(lines), end, _STEPS))
-    lines.append((ground.k + len(lines), problems.start, _BACK_STEPS))
+            lines.append((ground.k + len(lines), end, on))
+    lines.append((ground.k + len(lines), problems.start, back_on))
     back, is_back = returned(ground, problems, values)
     points = [values[:, None] + steps[:, None] * (end - values)[:, None] for _, end, steps in lines]
     settings = np.concatenate([*points, back], axis=1)
@@ -71,7 +75,9 @@ def moves_at(ground: Ground, problems: Problems, values: Array, rng: np.random.G
     return Moves(settings, exists, line, group)
 
 
-def _turns(ground: Ground, problems: Problems, values: Array, j: int) -> list[tuple[Array, Array]]:
+def _turns(
+    ground: Ground, problems: Problems, values: Array, j: int, on: Array, back_on: Array
+) -> list[tuple[Array, Array]]:
     """Return the ends of the lines along one knob, and the steps on them."""
     knob = ground.space.knobs[j]
     if knob.kind == "categorical":
@@ -79,9 +85,9 @@ def _turns(ground: Ground, problems: Problems, values: Array, j: int) -> list[tu
         return [(_with(values, j, level), whole) for level in range(len(knob.levels))]
     lower, upper, start = problems.lower[:, j], problems.upper[:, j], problems.start[:, j]
     return [
-        (_with(values, j, lower), _STEPS),
-        (_with(values, j, upper), _STEPS),
-        (_with(values, j, start), _BACK_STEPS),
+        (_with(values, j, lower), on),
+        (_with(values, j, upper), on),
+        (_with(values, j, start), back_on),
     ]
 
 

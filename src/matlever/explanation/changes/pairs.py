@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from matlever.explanation.changes.goal import Goal
 from matlever.explanation.changes.moves import Moves
 from matlever.explanation.changes.question import Reply
+from matlever.explanation.changes.thoroughness import THOROUGH
 
 __all__ = ["Effects", "Points", "from_end", "promising_steps"]
 
@@ -24,8 +25,6 @@ Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Index = NDArray[np.intp]
 
-# Pairs that are tried in a round.
-_PAIRS = 48
 # Points of a line up to this one, counted from its end, may be the first of a pair.
 _LAST_FIRST = 3
 # Pairs among which the best for each two lines are looked for.
@@ -62,6 +61,7 @@ def promising_steps(
     spend: Array,
     values: Array,
     more: Callable[[int, Points, Array, Array], list[Array]] | None = None,
+    most: int = THOROUGH.pairs,
 ) -> tuple[Array, Flags]:
     """Return steps from each of b states that are sums of two moves on different lines.
 
@@ -86,6 +86,8 @@ def promising_steps(
     more : callable or None, default=None
         Further steps from a state: takes its position, its moves, and the effects that are needed
         at the lower and allowed at the upper end of what is predicted.
+    most : int
+        At most so many pairs of each state.
 
     Returns
     -------
@@ -112,6 +114,7 @@ def promising_steps(
         below = inner.lower[sample[i]] - states.low[i]
         above = inner.upper[sample[i]] - states.high[i]
         found = _pairs_of(points, below, above, goal.scale[sample[i]], bool(states.reached[i]))
+        found = found[:most]
         further = more(i, points, below, above) if more and len(chosen) else []
         every.append(np.concatenate([found, *(step[None] for step in further)]))
     count = np.array([len(found) for found in every])
@@ -220,5 +223,5 @@ def _best_of_lines(key: Array, first: Index, second: Index) -> tuple[Index, Inde
     a, c = np.divmod(order, key.shape[1])
     two = (first[a] + 1) * (second.max(initial=0) + 2) + second[c]
     _, once = np.unique(two, return_index=True)
-    best = np.sort(once)[:_PAIRS]
+    best = np.sort(once)[: THOROUGH.pairs]
     return a[best], c[best]

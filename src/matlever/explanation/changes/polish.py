@@ -9,6 +9,7 @@ from matlever.explanation.changes.descent import States, states_at
 from matlever.explanation.changes.ground import Ground, Problems
 from matlever.explanation.changes.moves import returned
 from matlever.explanation.changes.question import Question
+from matlever.explanation.changes.thoroughness import THOROUGH, Thoroughness
 
 __all__ = ["polish"]
 
@@ -16,14 +17,16 @@ Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Index = NDArray[np.intp]
 
-# Points at which a way back is looked at, and how often it is then divided: to (1/12)^6 of it.
-_SECTIONS = 11
-_DIVISIONS = 6
-_ROUNDS = 30
 _GAIN = 1e-9
 
 
-def polish(ground: Ground, question: Question, problems: Problems, states: States) -> States:
+def polish(
+    ground: Ground,
+    question: Question,
+    problems: Problems,
+    states: States,
+    look: Thoroughness = THOROUGH,
+) -> States:
     """Put back and shorten changes, while the goal still holds or is missed by no more.
 
     Knobs go back to their start one by one, the largest saving first; then each change is
@@ -34,10 +37,10 @@ def polish(ground: Ground, question: Question, problems: Problems, states: State
     # A goal out of reach may be missed by a hair more where a knob goes all the way back; what is
     # only shortened stays on the limit it has come to.
     ceiling = np.where(states.miss > 0, states.miss + _GAIN, 0.0)
-    for _ in range(_ROUNDS):
+    for _ in range(look.polish_rounds):
         before = states.spend.copy()
         _put_back(ground, question, problems, states, ceiling)
-        _shorten_all(ground, question, problems, states, states.miss.copy())
+        _shorten_all(ground, question, problems, states, states.miss.copy(), look)
         if question.clock.expired or not (states.spend < before - _GAIN).any():
             break
     _put_back(ground, question, problems, states, ceiling)
@@ -74,7 +77,12 @@ def _put_back(
 
 
 def _shorten_all(
-    ground: Ground, question: Question, problems: Problems, states: States, ceiling: Array
+    ground: Ground,
+    question: Question,
+    problems: Problems,
+    states: States,
+    ceiling: Array,
+    look: Thoroughness,
 ) -> None:
     """Shorten the change of each knob in turn, the dearest first."""
     start = problems.start[states.problem]
@@ -84,7 +92,7 @@ def _shorten_all(
     for position in range(most):
         if question.clock.expired:
             return
-        _shorten(ground, question, problems, states, ceiling, order[:, position])
+        _shorten(ground, question, problems, states, ceiling, order[:, position], look)
 
 
 def _shorten(
@@ -94,6 +102,7 @@ def _shorten(
     states: States,
     ceiling: Array,
     knob: Index,
+    look: Thoroughness,
 ) -> None:
     """Shorten the change of one knob of each state (b,) as far as the goal allows."""
     own = problems.take(states.problem)
@@ -102,11 +111,11 @@ def _shorten(
     way = back[rows, knob] - origin
     live = exists[rows, knob] & ~ground.is_categorical[knob]
     near, far = np.zeros(len(states)), np.ones(len(states))  # shares of the way back
-    for _ in range(_DIVISIONS):
+    for _ in range(look.divisions):
         active = np.flatnonzero(live)
         if not len(active) or question.clock.expired:
             return
-        shares = np.linspace(near[active], far[active], _SECTIONS + 2, axis=1)
+        shares = np.linspace(near[active], far[active], look.sections + 2, axis=1)
         points = origin[active, None] + shares[:, 1:-1, None] * way[active, None]
         settings, allowed = ground.settle(own.take(active), points)
         spend = ground.spend(own.start[active, None], settings)
@@ -118,7 +127,7 @@ def _shorten(
         holds = _holds(question, problems, states.take(active[r]), found, ceiling[active[r]])
         place[r[holds], c[holds]] = np.flatnonzero(holds)
         # The furthest point that holds: beyond it nothing does, as far as was looked.
-        furthest = np.where(place >= 0, np.arange(_SECTIONS), -1).max(axis=1)
+        furthest = np.where(place >= 0, np.arange(look.sections), -1).max(axis=1)
         took = np.flatnonzero(furthest >= 0)
         states.put(active[took], found.take(place[took, furthest[took]]))
         n = np.arange(len(active))

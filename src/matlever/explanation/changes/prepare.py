@@ -15,12 +15,10 @@ from matlever.explanation.changes.starts import Known
 from matlever.knobs import DataRegion, Editor, Predictor, predict_settings
 from matlever.knobs.samples import take_rows
 
-__all__ = ["FOR_RANGE", "Asked", "check_count", "reach_of"]
+__all__ = ["Asked", "check_count", "reach_of"]
 
 Array = NDArray[np.float64]
 
-# Drawn settings that show the range of the predictions where there is no reference.
-FOR_RANGE = 128
 # Known samples that are predicted at most.
 _MOST_KNOWN = 5000
 
@@ -56,10 +54,10 @@ class Asked:
         return Known(settings, found.reshape(len(settings), -1))
 
     def scale(
-        self, samples: Any, problems: Problems, ground: Ground, wishes: Sequence[Wish]
+        self, samples: Any, problems: Problems, ground: Ground, wishes: Sequence[Wish], n: int
     ) -> Array:
-        """Range of the predictions (n, w) of each sample, over settings drawn from the space."""
-        drawn = self.editor.space.sample(FOR_RANGE, 0)
+        """Range of the predictions (n, w) of each sample, over n settings drawn from the space."""
+        drawn = self.editor.space.sample(n, 0)
         values = np.repeat(drawn[None], len(problems), axis=0)
         found = self.predict(samples, ground.settle(problems, values)[0])
         found = found.reshape(*values.shape[:2], -1)[..., [wish.position for wish in wishes]]

@@ -205,16 +205,21 @@ class Question:
         return found
 
     def _evaluate(self, function: Any, sample: Index, values: Array) -> Array:
-        """Evaluate at settings (m, k): one by one, or by sample where samples are large."""
+        """Evaluate at settings (m, k): one by one, or by sample where samples are large.
+
+        Samples that are asked about at as many settings go into one call.
+        """
         if not hasattr(self.editor, "most_rows"):
             return self._gate(function, take_rows(self.samples, sample), values[:, None])[:, 0]
+        order = np.argsort(sample, kind="stable")
+        own, count = np.unique(sample, return_counts=True)
+        begin = np.cumsum(count) - count
         out: Array | None = None
-        for i in np.unique(sample):
-            of = np.flatnonzero(sample == i)
-            found = self._gate(function, take_rows(self.samples, np.array([i])), values[None, of])[
-                0
-            ]
-            out = np.empty((len(sample), *found.shape[1:])) if out is None else out
+        for r in np.unique(count):
+            alike = np.flatnonzero(count == r)
+            of = order[begin[alike, None] + np.arange(r)]
+            found = self._gate(function, take_rows(self.samples, own[alike]), values[of])
+            out = np.empty((len(sample), *found.shape[2:])) if out is None else out
             out[of] = found
         assert out is not None
         return out

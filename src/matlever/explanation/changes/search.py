@@ -13,17 +13,11 @@ from matlever.explanation.changes.ground import Ground, Problems
 from matlever.explanation.changes.polish import polish
 from matlever.explanation.changes.question import Question
 from matlever.explanation.changes.starts import Known, drawn_states, known_states, level_states
+from matlever.explanation.changes.thoroughness import Thoroughness, thoroughness_of
 
 __all__ = ["Effort", "search"]
 
 Array = NDArray[np.float64]
-
-# Rounds of descent, and how many states of each problem go on after them.
-_HALVING = ((2, 4), (4, 2), (20, 2))
-_HALVING_FROM_ANSWERS = ((2, 1), (8, 1))
-_HALVING_WITH_GRADIENT = ((2, 1), (20, 1))
-# Starts on the way along the gradient.
-_GRADIENT_STARTS = 4
 
 
 @dataclass(frozen=True)
@@ -59,6 +53,11 @@ class Effort:
     seed: int
     n_answers: int = 1
     is_short: bool = False
+
+    @property
+    def look(self) -> Thoroughness:
+        """How closely the search looks."""
+        return thoroughness_of(self.budget)
 
     def fresh(self, n_calls: NDArray[np.int64]) -> Effort:
         """Return the same effort for more work, after so many predictions (n,)."""
@@ -114,17 +113,18 @@ def _search_open(
     ground: Ground, question: Question, problems: Problems, begin: list[States], effort: Effort
 ) -> States:
     n = effort.n_starts(ground)
-    known = known_states(ground, question, problems, effort.known, n)
+    look = effort.look
+    known = known_states(ground, question, problems, effort.known, n, look)
     n_drawn = n if known is not None else 2 * n
     drawn = drawn_states(ground, question, problems, effort.drawn, n_drawn, effort.seed)
     levels = level_states(ground, question, problems)
     states = join([*begin, *(some for some in (known, drawn, levels) if some is not None)])
-    halving: tuple[tuple[int, int], ...] = _HALVING_FROM_ANSWERS if effort.is_short else _HALVING
+    halving = look.halving_from_answers if effort.is_short else look.halving
     if effort.gradient and not question.clock.expired:
-        values = _first_settings(states, len(problems), _GRADIENT_STARTS)
-        states = join([states, gradient_states(ground, question, problems, values)])
+        values = _first_settings(states, len(problems), look.gradient_starts)
+        states = join([states, gradient_states(ground, question, problems, values, look)])
         states = states.take(best_of_each(states, 3))
-        halving = _HALVING_WITH_GRADIENT
+        halving = look.halving_with_gradient
     aside: list[States] = []
     for rounds, kept in halving:
         states = descend(
@@ -136,12 +136,13 @@ def _search_open(
             effort.limit,
             effort.seed,
             mix=kept <= 2,
+            look=look,
         )
         best = best_of_each(states, kept)
         if effort.n_answers > 1:
             aside.append(_given_up(states, best, effort.n_answers))
         states = states.take(best)
-    return polish(ground, question, problems, join([states, *aside]))
+    return polish(ground, question, problems, join([states, *aside]), look)
 
 
 def _given_up(states: States, kept: NDArray[np.intp], most: int) -> States:

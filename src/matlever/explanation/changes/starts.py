@@ -11,14 +11,13 @@ from matlever.explanation.changes.descent import States, best_of_each, states_at
 from matlever.explanation.changes.goal import Goal
 from matlever.explanation.changes.ground import Ground, Problems
 from matlever.explanation.changes.question import Question
+from matlever.explanation.changes.thoroughness import THOROUGH, Thoroughness
 
 __all__ = ["Known", "drawn_states", "known_states", "level_states", "spread_out"]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
-# Known samples that are tried in the place of each sample.
-_NEAREST = 32
 # Combinations of levels up to which each is a start of its own.
 _MOST_LEVELS = 16
 
@@ -46,7 +45,12 @@ class Known:
 
 
 def known_states(
-    ground: Ground, question: Question, problems: Problems, known: Known | None, most: int
+    ground: Ground,
+    question: Question,
+    problems: Problems,
+    known: Known | None,
+    most: int,
+    look: Thoroughness = THOROUGH,
 ) -> States | None:
     """Ask about the settings of the nearest known samples that reach the goal."""
     if known is None or not most:
@@ -60,7 +64,7 @@ def known_states(
         one = problems.take(np.array([i]))
         values, allowed = ground.settle(one, ground.thin(one, hits[None]))
         values = np.unique(values[0, allowed[0]], axis=0)
-        near = np.argsort(ground.spend(one.start, values), kind="stable")[:_NEAREST]
+        near = np.argsort(ground.spend(one.start, values), kind="stable")[: look.nearest_known]
         chosen.append(values[near])
         owner += [i] * len(near)
     if not owner:
