@@ -1,4 +1,5 @@
 from . import simulate as simulate
+from .estimator import TileRegressor as TileRegressor
 from .overlay import draw_overlay as draw_overlay
 from .simulate import ATTRIBUTES as ATTRIBUTES
 from .simulate import ExactEditor as ExactEditor
@@ -8,3 +9,4 @@ from .simulate import simulate_sem as simulate_sem
 from .simulate import write_lots as write_lots
 from .superpixels import SuperpixelEditor as SuperpixelEditor
 from .tiles import Tiles as Tiles
+from .wide_resnet import WideResNet as WideResNet

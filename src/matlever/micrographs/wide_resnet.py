@@ -52,8 +52,6 @@ class WideResNet(nn.Module):
         Channels of the first convolution.
     pooling : {"mean", "mean+sd"}, default="mean"
         What of the last maps goes to the head.
-    dropout : float, default=0.0
-        Share of units dropped between the two convolutions of a block.
 
     Attributes
     ----------
@@ -80,7 +78,6 @@ class WideResNet(nn.Module):
         stem_stride: int = 1,
         width: int = 16,
         pooling: Pooling = "mean",
-        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if depth < 10 or (depth - 4) % 6:
@@ -96,8 +93,6 @@ class WideResNet(nn.Module):
                 raise SettingsError(f"{name}={value} must be 1 or more.")
         if pooling not in ("mean", "mean+sd"):
             raise SettingsError(f'pooling={pooling!r} must be "mean" or "mean+sd".')
-        if not 0 <= dropout < 1:
-            raise SettingsError(f"dropout={dropout} must be at least 0 and below 1.")
         self.config: dict[str, Any] = {
             "depth": depth,
             "widen": widen,
@@ -106,7 +101,6 @@ class WideResNet(nn.Module):
             "stem_stride": stem_stride,
             "width": width,
             "pooling": pooling,
-            "dropout": dropout,
         }
         self.pooling = pooling
         self.register_buffer("mean", torch.zeros(channels))
@@ -121,7 +115,6 @@ class WideResNet(nn.Module):
                     before if block == 0 else after,
                     after,
                     stride=2 if group > 0 and block == 0 else 1,
-                    dropout=dropout,
                 )
                 for block in range((depth - 4) // 6)
             ]
@@ -131,9 +124,23 @@ class WideResNet(nn.Module):
         self.norm = nn.BatchNorm2d(before)
         self.n_features = before * (2 if pooling == "mean+sd" else 1)
         self.head = nn.Linear(self.n_features, outputs)
+        self.initialise(None)
+
+    def initialise(self, generator: torch.Generator | None) -> WideResNet:
+        """Draw the weights anew, from a generator of one's own, and return the network.
+
+        Convolutions as in the paper's code: normal, He et al. 2015, fan-out. The head is uniform
+        within one over the root of its inputs.
+        """
         for module in self.modules():
-            if isinstance(module, nn.Conv2d):  # He et al. 2015, fan-out, as in the paper's code
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(
+                    module.weight, mode="fan_out", nonlinearity="relu", generator=generator
+                )
+        bound = self.n_features**-0.5
+        nn.init.uniform_(self.head.weight, -bound, bound, generator=generator)
+        nn.init.uniform_(self.head.bias, -bound, bound, generator=generator)
+        return self
 
     def maps(self, x: Tensor) -> Tensor:
         """Return the last feature maps.
@@ -181,13 +188,12 @@ class WideResNet(nn.Module):
 class _Block(nn.Module):
     """Basic block of figure 1(a): twice normalise, rectify, convolve, and the shortcut."""
 
-    def __init__(self, before: int, after: int, *, stride: int, dropout: float) -> None:
+    def __init__(self, before: int, after: int, *, stride: int) -> None:
         super().__init__()
         self.norm1 = nn.BatchNorm2d(before)
         self.conv1 = nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(after)
         self.conv2 = nn.Conv2d(after, after, 3, padding=1, bias=False)
-        self.dropout = dropout
         self.shortcut = (
             None
             if before == after and stride == 1
@@ -198,8 +204,5 @@ class _Block(nn.Module):
         """Return maps of shape (B, after, H / stride, W / stride)."""
         active = functional.relu(self.norm1(x))
         around = x if self.shortcut is None else self.shortcut(active)
-        inner = functional.relu(self.norm2(self.conv1(active)))
-        if self.dropout:
-            inner = functional.dropout(inner, self.dropout, self.training)
-        found: Tensor = around + self.conv2(inner)
+        found: Tensor = around + self.conv2(functional.relu(self.norm2(self.conv1(active))))
         return found
