@@ -1,0 +1,1 @@
+"""The study of lots: tiles of micrographs whose attributes are the knobs."""
