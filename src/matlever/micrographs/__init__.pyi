@@ -1,4 +1,9 @@
 from . import simulate as simulate
+from .attgan import AttGANDiscriminator as AttGANDiscriminator
+from .attgan import AttGANGenerator as AttGANGenerator
+from .attgan_editor import AttGANEditor as AttGANEditor
+from .attgan_settings import AttGANSettings as AttGANSettings
+from .attgan_training import train_attgan as train_attgan
 from .estimator import TileRegressor as TileRegressor
 from .overlay import draw_overlay as draw_overlay
 from .simulate import ATTRIBUTES as ATTRIBUTES
