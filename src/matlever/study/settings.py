@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from matlever.exceptions import SettingsError
-from matlever.study._toml import plain_values, toml_text
+from matlever.study._toml import meant, plain_values, sectioned_values, toml_text
 from matlever.study.wishes import READERS
 
 __all__ = ["StudySettings"]
@@ -243,31 +241,7 @@ class StudySettings:
             If the file cannot be read, is not TOML, or holds unknown keys or impossible values.
         """
         source = Path(path)
-        try:
-            document = tomllib.loads(source.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise SettingsError(f"{source} cannot be read: {error.strerror}.") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{source} is not a TOML file: {error}.") from error
-        problems: list[str] = []
-        values: dict[str, Any] = {}
-        for section, content in document.items():
-            home = next((name for name, keys in _SECTIONS.items() if section in keys), None)
-            if not isinstance(content, dict) and home is not None:
-                problems.append(f"{source}: {section!r} belongs under [{home}].")
-                continue
-            if section not in _SECTIONS or not isinstance(content, dict):
-                problems.append(f"{source}: unknown table {section!r}{_meant(section, _SECTIONS)}.")
-                continue
-            if section == "goals":
-                values["goals"] = content
-                continue
-            for key, value in content.items():
-                if key not in _SECTIONS[section]:
-                    hint = _meant(key, _SECTIONS[section])
-                    problems.append(f"{source}: unknown key {key!r} in [{section}]{hint}.")
-                else:
-                    values[key] = tuple(value) if isinstance(value, list) else value
+        values, problems = sectioned_values(source, _SECTIONS, free=("goals",))
         if "file" not in values:
             problems.append(f"{source}: [data] must name the table: file = 'runs.csv'.")
         if problems:
@@ -283,14 +257,9 @@ class StudySettings:
         known = {item.name for item in fields(self)}
         for name in changes:
             if name not in known:
-                raise SettingsError(f"There is no setting {name!r}{_meant(name, known)}.")
+                raise SettingsError(f"There is no setting {name!r}{meant(name, known)}.")
         return replace(self, **changes)
 
 
 def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _meant(word: str, known: Mapping[str, object] | tuple[str, ...] | set[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else f" (known: {', '.join(sorted(known))})"
