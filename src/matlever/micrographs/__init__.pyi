@@ -5,6 +5,12 @@ from .attgan_editor import AttGANEditor as AttGANEditor
 from .attgan_settings import AttGANSettings as AttGANSettings
 from .attgan_training import train_attgan as train_attgan
 from .estimator import TileRegressor as TileRegressor
+from .flow import VelocityNetwork as VelocityNetwork
+from .flow_editor import FlowEditor as FlowEditor
+from .flow_editor import load_flow_editor as load_flow_editor
+from .flow_training import Flow as Flow
+from .flow_training import FlowSettings as FlowSettings
+from .flow_training import train_flow as train_flow
 from .overlay import draw_overlay as draw_overlay
 from .simulate import ATTRIBUTES as ATTRIBUTES
 from .simulate import ExactEditor as ExactEditor

@@ -120,7 +120,7 @@ class VelocityNetwork(nn.Module):
         h = self.first(F.pixel_unshuffle(x, self.patch))  # B x w0 x H/p x W/p
         kept = []
         for level, blocks in enumerate(self.down):
-            for block in blocks:  # type: ignore[union-attr]
+            for block in blocks:  # type: ignore[attr-defined]
                 h = block(h, condition)
             if level < len(self.shrink):
                 kept.append(h)
@@ -128,7 +128,7 @@ class VelocityNetwork(nn.Module):
         for level in reversed(range(len(self.up))):
             h = F.interpolate(self.grow[level](h), scale_factor=2.0, mode="nearest")
             h = torch.cat([h, kept[level]], dim=1)
-            for block in self.up[level]:  # type: ignore[union-attr]
+            for block in self.up[level]:  # type: ignore[attr-defined]
                 h = block(h, condition)
         return F.pixel_shuffle(self.last(F.silu(self.norm(h))), self.patch)
 

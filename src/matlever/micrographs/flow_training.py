@@ -165,7 +165,7 @@ class Flow:
         network = _network(settings, len(names), channels, int(state.get("side_px")))
         arrays = {name: value for name, value in state.arrays.items() if name != "curve"}
         load_weights(network, arrays, "flow")
-        network.eval()
+        network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         curve = state.array("curve", (None, 2), np.float64)
         mean, sd = float(state.get("mean")), float(state.get("sd"))
         side, card = int(state.get("side_px")), dict(state.get("card"))
@@ -234,9 +234,9 @@ class _Training:
         torch.manual_seed(settings.random_state)
         self.network = _network(settings, len(tiles.names), tiles.channels, self.side)
         torch.set_rng_state(torch_state)
+        # channels_last is 10 to 20 % faster, also on CPUs.
         self.network.to(settings.device)
-        if settings.device == "cpu":
-            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network)
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(),
@@ -291,7 +291,8 @@ class _Training:
         self.optimiser.step()
         decay = min(settings.average, (step + 1) / (step + 10))
         with torch.no_grad():
-            kept, now = list(self.average.parameters()), list(self.network.parameters())
+            kept: list[torch.Tensor] = list(self.average.parameters())
+            now: list[torch.Tensor] = list(self.network.parameters())
             torch._foreach_lerp_(kept, now, 1 - decay)
         self.done += 1
         self._sum, self._count = self._sum + float(loss.detach()), self._count + 1
