@@ -43,16 +43,14 @@ def spoil(
         level = 0.10 + 0.03 * rng.standard_normal()
         dirt = 0.02 * rng.standard_normal((4, 4)).repeat(side // 4 + 1, 0).repeat(side // 4 + 1, 1)
         return expose(seed, np.full_like(bright, level) + dirt[:side, :side], side / 16)
-    if kind == "shifted half":
+    image = expose(seed, bright, 0.0)
+    if kind == "shifted half":  # pictures are joined after they were recorded, noise and all
         shift = int(rng.uniform(0.1, 0.33) * side) * int(rng.choice([-1, 1]))
         seam = int(rng.uniform(0.4, 0.6) * side)
-        bright = bright.copy()
         if rng.random() < 0.5:
-            bright[seam:] = np.roll(bright, shift, axis=1)[seam:]
+            image[seam:] = np.roll(image, shift, axis=1)[seam:]
         else:
-            bright[:, seam:] = np.roll(bright, shift, axis=0)[:, seam:]
-        return expose(seed, bright, 0.0)
-    image = expose(seed, bright, 0.0)
+            image[:, seam:] = np.roll(image, shift, axis=0)[:, seam:]
     if kind == "saturated":
         return image * rng.uniform(1.8, 2.6) + rng.uniform(0.05, 0.2)
     if kind == "black margin":
