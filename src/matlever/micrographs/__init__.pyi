@@ -6,6 +6,7 @@ from .attgan_settings import AttGANSettings as AttGANSettings
 from .attgan_training import train_attgan as train_attgan
 from .estimator import TileRegressor as TileRegressor
 from .flow import VelocityNetwork as VelocityNetwork
+from .flow_calibration import calibrate_flow_editor as calibrate_flow_editor
 from .flow_editor import FlowEditor as FlowEditor
 from .flow_editor import load_flow_editor as load_flow_editor
 from .flow_training import Flow as Flow
