@@ -4,6 +4,7 @@ from .attgan import AttGANGenerator as AttGANGenerator
 from .attgan_editor import AttGANEditor as AttGANEditor
 from .attgan_settings import AttGANSettings as AttGANSettings
 from .attgan_training import train_attgan as train_attgan
+from .demo import load_demo_editor as load_demo_editor
 from .estimator import TileRegressor as TileRegressor
 from .flow import VelocityNetwork as VelocityNetwork
 from .flow_calibration import calibrate_flow_editor as calibrate_flow_editor

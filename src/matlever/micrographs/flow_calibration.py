@@ -96,17 +96,17 @@ def calibrate_flow_editor(
         if progress is not None:
             progress(i, total, f"calibrating the editor, guidance {guidance:g}")
         plain = editor.calibrated(guidance=guidance, gain=np.eye(k))
-        gains = np.linalg.solve(seen, response(plain, chosen, meter, step))
-        found.append(float(np.diag(gains)[counts].mean()))
+        gains = _solved(seen, response(plain, chosen, meter, step))
+        found.append(float(np.mean(np.diag(gains)[counts])))
         if found[-1] > 1:
             break
     guidance = _where_one(guidances[: len(found)], found)
     plain = editor.calibrated(guidance=guidance, gain=np.eye(k))
-    before: Array = np.linalg.solve(seen, response(plain, chosen, meter, step))
+    before = _solved(seen, response(plain, chosen, meter, step))
     if progress is not None:
         progress(total - 1, total, f"calibrating the editor, guidance {guidance:.2f}")
     made = plain.calibrated(gain=_correction(before, counts))
-    after = np.linalg.solve(seen, response(made, chosen, meter, step))
+    after = _solved(seen, response(made, chosen, meter, step))
     made.card = {
         **editor.card,
         "calibration": {
@@ -162,6 +162,11 @@ def spread_over_lots(tiles: Tiles, n: int, random_state: int) -> Tiles:
         members = order[tiles.lot[order] == lot]
         turn[members] = np.arange(len(members))
     return tiles[np.sort(order[np.argsort(turn[order], kind="stable")][:n])]
+
+
+def _solved(slopes: Array, readings: Array) -> Array:
+    """Return changes of attributes from changes of readings."""
+    return np.asarray(np.linalg.solve(slopes, readings), dtype=np.float64)
 
 
 def _where_one(guidances: Sequence[float], means: Sequence[float]) -> float:
