@@ -88,7 +88,8 @@ def test_tiles_that_were_not_simulated_cannot_be_drawn_again(lots):
 
 def test_written_lots_are_what_a_laboratory_keeps(tmp_path, lots):
     folder = write_lots(lots, tmp_path / "lots")
-    table = pd.read_csv(folder / "lots.csv", index_col="lot")
+    table = pd.read_csv(folder / "lots.csv", index_col="lot", comment="#")
+    assert (folder / "lots.csv").read_text().startswith("# simulated: ")
     assert list(table.columns[:3]) == ["peak_stress_psi", "size_expert1", "size_expert2"]
     assert len(list(folder.glob("*/*.png"))) == 180
     np.testing.assert_array_equal(
