@@ -4,6 +4,8 @@ from .attgan import AttGANGenerator as AttGANGenerator
 from .attgan_editor import AttGANEditor as AttGANEditor
 from .attgan_settings import AttGANSettings as AttGANSettings
 from .attgan_training import train_attgan as train_attgan
+from .controls import AdversarialEditor as AdversarialEditor
+from .controls import DoNothingEditor as DoNothingEditor
 from .demo import load_demo_editor as load_demo_editor
 from .estimator import TileRegressor as TileRegressor
 from .flow import VelocityNetwork as VelocityNetwork
@@ -13,7 +15,15 @@ from .flow_editor import load_flow_editor as load_flow_editor
 from .flow_training import Flow as Flow
 from .flow_training import FlowSettings as FlowSettings
 from .flow_training import train_flow as train_flow
+from .meters import Meter as Meter
+from .meters import NetworkMeter as NetworkMeter
+from .meters import TextureMeter as TextureMeter
 from .overlay import draw_overlay as draw_overlay
+from .realism import Realism as Realism
+from .realism import measure_realism as measure_realism
+from .report_card import CardLimits as CardLimits
+from .report_card import ReportCard as ReportCard
+from .report_card import report_card as report_card
 from .simulate import ATTRIBUTES as ATTRIBUTES
 from .simulate import ExactEditor as ExactEditor
 from .simulate import PeakStressLaw as PeakStressLaw
@@ -21,5 +31,7 @@ from .simulate import SimulatedLots as SimulatedLots
 from .simulate import simulate_sem as simulate_sem
 from .simulate import write_lots as write_lots
 from .superpixels import SuperpixelEditor as SuperpixelEditor
+from .texture import TEXTURE_NAMES as TEXTURE_NAMES
+from .texture import texture_features as texture_features
 from .tiles import Tiles as Tiles
 from .wide_resnet import WideResNet as WideResNet
