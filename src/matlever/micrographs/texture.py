@@ -48,8 +48,11 @@ def _names() -> tuple[str, ...]:
             f"{what} granulometry at side {j + 1} of {_N_SIDES} (sd)" for j in range(_N_SIDES)
         ]
         names += [f"mean log size of {what} parts (ln px)", f"spread of {what} sizes (ln px)"]
-    names += [f"dark spots deeper than {depth} sd (per 1000 px)" for depth in _DEPTHS]
-    names += ["bright spots higher than 0.8 sd (per 1000 px)", "mean depth of dark spots (sd)"]
+    names += [f"root of dark spots deeper than {depth} sd (per 1000 px)" for depth in _DEPTHS]
+    names += [
+        "root of bright spots higher than 0.8 sd (per 1000 px)",
+        "mean depth of dark spots (sd)",
+    ]
     for scale in _SCALES:
         names += [f"second derivative at {scale} px: {what}" for what in _MOMENTS]
     names += [f"gradient: {what}" for what in _MOMENTS[:2]]
