@@ -21,7 +21,7 @@ def standard_output() -> Console:
 
 
 @contextmanager
-def progress_display(quiet: bool) -> Iterator[ProgressCallback | None]:
+def progress_display(quiet: bool, unit: str = "fits") -> Iterator[ProgressCallback | None]:
     """Give a callback ``(done, total, what)`` that draws finished counts and the time left.
 
     On a terminal a bar is drawn; elsewhere one line is printed for each new part of the work.
@@ -45,7 +45,7 @@ def progress_display(quiet: bool) -> Iterator[ProgressCallback | None]:
         TextColumn("{task.description}"),
         BarColumn(bar_width=16),
         MofNCompleteColumn(),
-        TextColumn("fits, left:"),
+        TextColumn(f"{unit}, left:"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as bar:

@@ -11,6 +11,13 @@ import click
 from matlever._version import __version__
 from matlever.cli.advice import change, next_experiments
 from matlever.cli.errors import guarded, printable
+from matlever.cli.lots import (
+    lots_options,
+    print_lots_study,
+    simulate_lots,
+    split_options,
+    study_of_lots,
+)
 from matlever.cli.options import force_option, reading_options, study_options, table_options
 from matlever.cli.output import check_free, print_json
 from matlever.cli.questions import explain, sweep
@@ -64,6 +71,7 @@ def check(file: str, as_json: bool, **options: Any) -> None:
 @click.argument("file")
 @table_options
 @study_options
+@lots_options
 @click.option(
     "--out",
     "-o",
@@ -79,15 +87,29 @@ def study(
 ) -> None:
     """Validate, fit and explain a model of the table FILE, and write a report.
 
-    An interrupted study goes on where it stopped when the same command is given again.
+    FILE may also be a folder of lots: a table of lots and a folder of micrographs for each. An
+    interrupted study goes on where it stopped when the same command is given again.
     """
     from matlever.cli.console import progress_display
+    from matlever.study.lots.settings import is_lots_settings
 
+    if is_lots_settings(file):
+        with progress_display(quiet, "tiles") as progress:
+            found = study_of_lots(file, out, force, progress, options)
+        if as_json:
+            print_json(found.results)
+        else:
+            print_lots_study(found)
+        return
+    of_table, of_lots = split_options(options)
+    if of_lots:
+        names = ", ".join("--" + name.replace("_", "-") for name in of_lots)
+        raise SettingsError(f"{file} is no folder of lots; these options are for lots: {names}.")
     with progress_display(quiet) as progress:
         from matlever.report import write_report
         from matlever.study import run_study
 
-        done = run_study(file, out=out, overwrite=force, progress=progress, **_given(options))
+        done = run_study(file, out=out, overwrite=force, progress=progress, **of_table)
         write_report(dict(done.results), done.folder / "report.html")
     if as_json:
         print_json(done.results)
@@ -219,32 +241,75 @@ def reproduce(work: str, out: Path | None, seed: int, as_json: bool, quiet: bool
 
 
 @main.command()
-@click.argument("what", type=click.Choice(["nanorods"]))
+@click.argument("what", type=click.Choice(["nanorods", "sem"]))
 @click.option(
-    "--out", "-o", type=click.Path(path_type=Path), required=True, help="CSV file to write."
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="CSV file (nanorods) or new folder (sem) to write.",
 )
 @click.option(
     "--rows",
     type=click.IntRange(2, 100_000),
     default=28,
     show_default=True,
-    help="Number of recipes.",
+    help="nanorods: number of recipes.",
 )
 @click.option(
     "--noise",
     type=click.FloatRange(0, 1),
     default=0.03,
     show_default=True,
-    help="Relative noise of a measurement.",
+    help="nanorods: relative noise of a measurement.",
+)
+@click.option(
+    "--lots", type=click.IntRange(2, 1000), default=30, show_default=True, help="sem: lots."
+)
+@click.option(
+    "--tiles",
+    type=click.IntRange(1, 100_000),
+    default=80,
+    show_default=True,
+    help="sem: tiles of each lot.",
+)
+@click.option(
+    "--size",
+    type=click.IntRange(16, 1024),
+    default=64,
+    show_default=True,
+    help="sem: side of the tiles in px.",
+)
+@click.option(
+    "--confounding",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    show_default=True,
+    help="sem: how strongly facetness falls where size rises.",
+)
+@click.option(
+    "--bad-share",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="sem: share of the tiles that are bad.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
 @force_option
 @guarded
-def simulate(what: str, out: Path, rows: int, noise: float, seed: int, force: bool) -> None:
+def simulate(
+    what: str, out: Path, rows: int, noise: float, seed: int, force: bool, **of_lots: Any
+) -> None:
     """Write SIMULATED data with a known truth, to try things on.
 
     nanorods: seeded growth of CdSe/CdS nanorods; three settings, length, width and aspect ratio.
+
+    sem: lots of micrographs of crystal packings, with the attributes that two experts see and the
+    peak stress of each lot.
     """
+    if what == "sem":
+        click.echo(simulate_lots(out, seed=seed, **of_lots))
+        return
     from matlever.storage import write_text
     from matlever.tables import simulate_nanorods
 

@@ -1,6 +1,9 @@
 from .green_lime import GREEN_LIME_SCHEMA as GREEN_LIME_SCHEMA
 from .green_lime import render_green_lime as render_green_lime
 from .green_lime import write_green_lime as write_green_lime
+from .lots_report import LOTS_SCHEMA as LOTS_SCHEMA
+from .lots_report import render_lots_report as render_lots_report
+from .lots_report import write_lots_report as write_lots_report
 from .reproduction import REPRODUCTION_SCHEMA as REPRODUCTION_SCHEMA
 from .reproduction import render_reproduction as render_reproduction
 from .reproduction import write_reproduction as write_reproduction

@@ -16,6 +16,8 @@ __all__ = ["SIMULATED_TAG", "page"]
 
 SIMULATED_TAG = '<span class="tag simulated">simulated</span>'
 _POLICY = f"default-src 'none'; style-src 'unsafe-inline'; script-src '{SCRIPT_HASH}'"
+# Pictures that stand in the page itself; nothing is fetched for them.
+_WITH_PICTURES = f"{_POLICY}; img-src data:"
 
 
 def page(
@@ -25,6 +27,7 @@ def page(
     nav: Sequence[tuple[str, str]],
     simulated: str | None = None,
     version: str = "",
+    picture_style: str | None = None,
 ) -> str:
     """Return a whole HTML document.
 
@@ -40,7 +43,11 @@ def page(
         What to say under "Simulated data"; None for real data.
     version : str
         Version of matlever that wrote the results.
+    picture_style : str, optional
+        Styles of a page that holds pictures (``data:`` only); None for one that holds none.
     """
+    policy = _POLICY if picture_style is None else _WITH_PICTURES
+    style = STYLE + (picture_style or "").replace("\n", " ")
     links = "".join(f'<a href="#{anchor}">{text(name, 60)}</a>' for anchor, name in nav)
     banner = (
         f'<div class="banner" role="note"><div class="wrap"><b>SIMULATED DATA</b> {text(simulated)}'
@@ -53,10 +60,10 @@ def page(
     return (
         '<!DOCTYPE html>\n<html lang="en" xmlns="http://www.w3.org/1999/xhtml"><head>'
         '<meta charset="utf-8"/>'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"/>'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}"/>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
         '<meta name="referrer" content="no-referrer"/>'
-        f"<title>{text(title, 120)}</title><style>{STYLE}</style></head><body>"
+        f"<title>{text(title, 120)}</title><style>{style}</style></head><body>"
         f"{banner}"
         f'<div class="bar"><div class="wrap"><nav aria-label="Sections">{links}</nav>{mark}'
         '<button id="theme" type="button" hidden="hidden" '

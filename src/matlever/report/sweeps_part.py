@@ -13,14 +13,14 @@ from matlever.report.held_out import as_floats, matrix
 from matlever.report.overview import target_label
 from matlever.report.sweep_figure import Sweep, sweep_limits, sweep_panel
 
-__all__ = ["sweeps_part"]
+__all__ = ["read_sweep", "sweeps_part"]
 
 _MOST_PANELS = 12
 
 
 def sweeps_part(target: Mapping[str, Any], uid: str) -> str:
     """Return the part on what happens when a knob is turned: one panel per knob."""
-    sweeps = _ranked(target, [_sweep(entry) for entry in records(target.get("sweeps"))])
+    sweeps = _ranked(target, [read_sweep(entry) for entry in records(target.get("sweeps"))])
     title = "<h3>What happens when a knob is turned</h3>"
     if not sweeps:
         return f"{title}<p>No knob was swept.</p>"
@@ -59,7 +59,7 @@ def sweeps_part(target: Mapping[str, Any], uid: str) -> str:
     )
 
 
-def _sweep(entry: Mapping[str, Any]) -> Sweep | None:
+def read_sweep(entry: Mapping[str, Any]) -> Sweep | None:
     """Read one sweep; values of the knob that are not numbers are left out."""
     mean, values = (as_floats(numbers(entry.get(name))) for name in ("mean", "values"))
     inside = as_floats(numbers(entry.get("inside")))

@@ -6,6 +6,14 @@ from .experiments import described as described
 from .experiments import propose as propose
 from .green_lime import reproduce_green_lime as reproduce_green_lime
 from .known import KnownRows as KnownRows
+from .lots.backward import LotChange as LotChange
+from .lots.backward import change_lot as change_lot
+from .lots.forward import LotSweeps as LotSweeps
+from .lots.forward import sweep_lot as sweep_lot
+from .lots.run import LotsStudy as LotsStudy
+from .lots.run import load_lots_study as load_lots_study
+from .lots.run import run_lots_study as run_lots_study
+from .lots.settings import LotsSettings as LotsSettings
 from .model import StudyModel as StudyModel
 from .nanorods import reproduce_nanorods as reproduce_nanorods
 from .one_target import TargetModel as TargetModel

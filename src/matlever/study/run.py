@@ -34,7 +34,7 @@ from matlever.study.stages import Stages
 from matlever.study.turn import Wishes, turned_editor
 from matlever.tables import Table, read_table
 
-__all__ = ["Progress", "Study", "load_study", "run_study"]
+__all__ = ["Progress", "Study", "load_study", "run_study", "threads_of_torch"]
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def run_study(
         check_same_table(folder, table)
     _check_device(asked.device)
     stages = Stages(folder / PARTS, key)
-    with _threads(asked.jobs):
+    with threads_of_torch(asked.jobs):
         results, model = computed(table, known, wishes, asked, stages, progress)
     results["key"] = key
     # While results.json is missing the study is not complete: an earlier one goes first, and the
@@ -276,7 +276,7 @@ def _finished(folder: Path, key: str) -> Study | None:
 
 
 @contextmanager
-def _threads(jobs: int | None) -> Iterator[None]:
+def threads_of_torch(jobs: int | None) -> Iterator[None]:
     """Let torch use `jobs` threads for the time of a study; None leaves it as it is."""
     import torch
 

@@ -1,0 +1,242 @@
+"""What happens when an attribute is turned: edited pictures, curves of tiles, boxes of a lot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from matlever.report._text import fixed, number_text, plain, quantity, text
+from matlever.report._values import flag, items, number, numbers, pick, records, string
+from matlever.report.held_out import as_floats
+from matlever.report.lots_figures import Boxes, box_panel
+from matlever.report.overview import warning_box
+from matlever.report.sweep_figure import Sweep, sweep_limits, sweep_panel
+from matlever.report.sweeps_part import read_sweep
+from matlever.report.tile_pictures import Scale, tile_picture
+
+__all__ = ["TURN_ANCHOR", "turn_section"]
+
+TURN_ANCHOR = "turn"
+
+
+def turn_section(results: Mapping[str, Any], mark: str = "") -> str:
+    """Return the section on turned attributes, or nothing where nothing was redrawn."""
+    lots = records(pick(results, "forward", "lots"))
+    if not lots:
+        return ""
+    what = property_label(results)
+    scale = Scale(number(pick(results, "data", "pixel_nm")))
+    sweeps = {
+        (place, string(one.get("knob"))): swept
+        for place, lot in enumerate(lots)
+        for one in records(lot.get("sweeps"))
+        if (swept := read_sweep(one)) is not None
+    }
+    limits = sweep_limits(list(sweeps.values())) or (0.0, 1.0)
+    body = "".join(_strips(lot, scale, what) for lot in lots)
+    return (
+        f'<section id="{TURN_ANCHOR}"><h2>What happens when an attribute is turned{mark}</h2>'
+        f"<p>One attribute is turned from 0 to 1, the others stay. A tile is redrawn as a lot with "
+        "that attribute would look, and the network that learned from real tiles says what it "
+        "predicts for the new picture.</p>"
+        f"{_flag_note(results)}"
+        f"<h3>The pictures</h3>{body}"
+        f"<h3>What is predicted, attribute by lot</h3>{_grid(results, lots, sweeps, limits, what)}"
+        f"<h3>All tiles of a lot</h3>{_boxes(results, lots, limits, what)}"
+        f"{_shift(results)}</section>"
+    )
+
+
+def property_label(results: Mapping[str, Any]) -> str:
+    """Return the property with its unit, as plain text."""
+    found = pick(results, "data", "property")
+    name, unit = string(pick(found, "name")), string(pick(found, "unit"))
+    return f"{name} ({unit})" if unit else name
+
+
+def flagged_attributes(results: Mapping[str, Any]) -> list[str]:
+    """Return the attributes that cannot be told from others in these lots."""
+    return [string(name) for name in items(pick(results, "identifiability", "flagged"))]
+
+
+def _flag_note(results: Mapping[str, Any]) -> str:
+    flagged = [text(name, 60) for name in flagged_attributes(results)]
+    if not flagged:
+        return ""
+    return warning_box(
+        [
+            f"{name} cannot be told from other attributes in these lots (see above). Its curves "
+            "show what the pictures do, not that it is a cause."
+            for name in flagged
+        ],
+        "Before you read the curves",
+    )
+
+
+def _strips(lot: Mapping[str, Any], scale: Scale, what: str) -> str:
+    name = string(lot.get("lot"))
+    parts = []
+    for strip in records(lot.get("strips")):
+        attribute = string(strip.get("attribute"))
+        predicted = _along(lot, attribute, int(number(strip.get("position")) or 0))
+        pictures = [
+            tile_picture(
+                strip.get("tile"),
+                f"Tile of lot {name} as it is.",
+                f"<b>as it is</b><br/>{text(attribute, 40)} {_two(number(strip.get('own')))}",
+                side=112,
+                scale=scale,
+                own=True,
+            )
+        ]
+        for value, picture in zip(
+            numbers(strip.get("values")), items(strip.get("pictures")), strict=False
+        ):
+            says = predicted(value)
+            caption = f"{text(attribute, 40)} {_two(value)}"
+            caption += f"<br/>{text(says)}" if says else ""
+            words = f"The same tile with {plain(attribute, 60)} {_two(value)}."
+            pictures.append(tile_picture(picture, words, caption, side=112))
+        parts.append(f'<div class="strip-of">{"".join(pictures)}</div>')
+    measured = text(quantity(number(lot.get("measured")), "", 4))
+    return (
+        f'<div class="lot"><h4>Lot {text(name, 60)}: measured {text(what, 80)} {measured}</h4>'
+        f"{''.join(parts)}</div>"
+    )
+
+
+def _along(lot: Mapping[str, Any], attribute: str, position: int) -> Any:
+    """Return a function that says what is predicted of the strip's tile at a value."""
+    for one in records(lot.get("sweeps")):
+        if string(one.get("knob")) == attribute:
+            values = as_floats(numbers(one.get("values")))
+            curves = items(one.get("individual"))
+            if position < len(curves):
+                curve = as_floats(numbers(curves[position]))
+                if len(curve) == len(values) and len(values):
+                    return lambda value: (
+                        ""
+                        if value is None
+                        else number_text(float(np.interp(value, values, curve)), 4)
+                    )
+    return lambda value: ""
+
+
+def _two(value: float | None) -> str:
+    return "–" if value is None else fixed(value, 2)
+
+
+def _grid(
+    results: Mapping[str, Any],
+    lots: list[Mapping[str, Any]],
+    sweeps: Mapping[tuple[int, str], Sweep],
+    limits: tuple[float, float],
+    what: str,
+) -> str:
+    panels: list[str] = []
+    flagged = set(flagged_attributes(results))
+    for attribute in [string(name) for name in items(pick(results, "forward", "attributes"))]:
+        for place, lot in enumerate(lots):
+            swept = sweeps.get((place, attribute))
+            if swept is None:
+                continue
+            name = string(lot.get("lot"))
+            drawn = sweep_panel(
+                f"turn-{place}-{len(panels)}",
+                swept,
+                limits,
+                plain(what, 40),
+                f"Predicted {what} of tiles of lot {name} while {plain(attribute, 60)} is turned.",
+            )
+            pale = " pale" if attribute in flagged else ""
+            panels.append(
+                f'<figure class="panel{pale}"><h4>Lot {text(name, 40)}: {text(attribute, 40)}'
+                f"</h4>{drawn}</figure>"
+            )
+    return (
+        f'<div class="grid">{"".join(panels)}</div>'
+        '<ul class="key"><li><i class="stroke" style="color:var(--blue)"></i>mean over the tiles'
+        '</li><li><i class="stroke" style="color:var(--thread)"></i>single tiles</li>'
+        "<li>ticks at the foot: the lots there are</li>"
+        '<li><i class="stroke far" style="color:var(--blue)"></i>far from all lots</li></ul>'
+        '<p class="how">All panels share one scale. A flat line is an attribute that the network '
+        "does not respond to in this lot. It is what the model expects of redrawn pictures, not a "
+        "measurement.</p>"
+    )
+
+
+def _boxes(
+    results: Mapping[str, Any],
+    lots: list[Mapping[str, Any]],
+    limits: tuple[float, float],
+    what: str,
+) -> str:
+    attributes = [string(a.get("name")) for a in records(pick(results, "data", "attributes"))]
+    parts = []
+    for place, lot in enumerate(lots):
+        name = string(lot.get("lot"))
+        start = numbers(lot.get("start"))
+        panels: list[str] = []
+        for one in records(lot.get("sweeps")):
+            boxes = _read_boxes(one)
+            attribute = string(one.get("knob"))
+            if boxes is None:
+                continue
+            j = attributes.index(attribute) if attribute in attributes else -1
+            drawn = box_panel(
+                f"boxes-{place}-{len(panels)}",
+                boxes,
+                limits,
+                (plain(attribute, 40), plain(what, 40)),
+                f"Predictions of the tiles of lot {name} at values of {plain(attribute, 60)}.",
+                measured=number(lot.get("measured")),
+                own=start[j] if 0 <= j < len(start) else None,
+            )
+            panels.append(f'<figure class="panel"><h4>{text(attribute, 60)}</h4>{drawn}</figure>')
+        n = len(items(lot.get("tiles")))
+        parts.append(
+            f'<div class="lot"><h4>Lot {text(name, 60)}, {n} tiles</h4>'
+            f'<div class="grid">{"".join(panels)}</div></div>'
+        )
+    return (
+        "".join(parts)
+        + '<ul class="key"><li><i class="bar-of" style="background:var(--wash);outline:1px solid '
+        'var(--blue)"></i>half of the tiles, median inside</li>'
+        '<li><i class="stroke" style="color:var(--orange);border-top-style:dotted"></i>measured of '
+        "the lot</li><li>orange mark at the foot: where the lot stands</li></ul>"
+        '<p class="how">Tiles of one lot do not look alike, so their predictions scatter: the '
+        "boxes say how much of a trend survives that.</p>"
+    )
+
+
+def _read_boxes(one: Mapping[str, Any]) -> Boxes | None:
+    box = pick(one, "box")
+    values = as_floats(numbers(one.get("values")))
+    columns = [
+        as_floats(numbers(pick(box, name)))
+        for name in ("median", "q1", "q3", "whisker_low", "whisker_high")
+    ]
+    if not len(values) or any(len(column) != len(values) for column in columns):
+        return None
+    outliers = [as_floats(numbers(some)) for some in items(pick(box, "outliers"))]
+    return Boxes(values, columns[0], columns[1], columns[2], columns[3], columns[4], outliers)
+
+
+def _shift(results: Mapping[str, Any]) -> str:
+    unit = string(pick(results, "data", "property", "unit"))
+    mean = number(pick(results, "forward", "shift", "mean"))
+    largest = number(pick(results, "forward", "shift", "largest"))
+    if mean is None or largest is None:
+        return ""
+    how = (
+        "This shift is measured for each tile and taken out of everything above"
+        if flag(pick(results, "forward", "is_corrected"))
+        else "This shift was left in, as asked"
+    )
+    return (
+        f'<p class="how">Redrawing a tile with nothing turned moves its prediction by '
+        f"{text(quantity(mean, unit, 2))} on average, {text(quantity(largest, unit, 2))} at most. "
+        f"{how}.</p>"
+    )
