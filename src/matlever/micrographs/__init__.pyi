@@ -15,6 +15,8 @@ from .flow_editor import load_flow_editor as load_flow_editor
 from .flow_training import Flow as Flow
 from .flow_training import FlowSettings as FlowSettings
 from .flow_training import train_flow as train_flow
+from .lot_validation import LotValidation as LotValidation
+from .lot_validation import validate_lots as validate_lots
 from .meters import Meter as Meter
 from .meters import NetworkMeter as NetworkMeter
 from .meters import TextureMeter as TextureMeter

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,7 +14,15 @@ from torch import Tensor
 from matlever.exceptions import DataError
 from matlever.micrographs.tiles import Tiles
 
-__all__ = ["Augmentation", "Flips", "Intensities", "batch_tensor", "in_batches", "intensities"]
+__all__ = [
+    "Augmentation",
+    "Flips",
+    "Intensities",
+    "batch_tensor",
+    "in_batches",
+    "intensities",
+    "view",
+]
 
 Flips = Literal["none", "horizontal", "both", "dihedral"]
 
@@ -65,6 +73,37 @@ def batch_tensor(tiles: Tiles, rows: NDArray[np.intp], device: str, channels_las
     return x.contiguous(memory_format=torch.channels_last) if channels_last else x
 
 
+class _Rows:
+    """Some rows of an array that are read when they are asked for."""
+
+    def __init__(self, images: NDArray[Any], rows: NDArray[np.intp]) -> None:
+        self._images, self._rows = images, rows
+        self.shape = (len(rows), *images.shape[1:])
+        self.dtype, self.ndim = images.dtype, images.ndim
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, rows: Any) -> NDArray[Any]:
+        return np.asarray(self._images[self._rows[rows]])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.asarray(self._images[self._rows], dtype=dtype)
+
+
+def view(tiles: Tiles, rows: NDArray[np.intp]) -> Tiles:
+    """Return some tiles without reading their pictures: they stay where they are."""
+    with_rows: Any = _Rows(tiles.images, rows)
+    return replace(
+        tiles,
+        images=with_rows,
+        attributes=tiles.attributes[rows],
+        lot=tiles.lot[rows],
+        labels=None if tiles.labels is None else [tiles.labels[int(i)] for i in rows],
+        scenes=None if tiles.scenes is None else tiles.scenes[rows],
+    )
+
+
 def in_batches(n: int, size: int) -> Iterator[NDArray[np.intp]]:
     """Give the positions 0 to n - 1, `size` at a time."""
     for start in range(0, n, size):
@@ -83,10 +122,13 @@ class Augmentation:
     jitter : float
         Each tile is multiplied by 1 +- jitter and shifted by +- jitter / 2, uniformly, and cut
         to [0, 1]: gain and offset of the detector.
+    crop : int or None
+        Side of the random square that is cut out of each tile; None takes whole tiles.
     """
 
     flips: Flips = "horizontal"
     jitter: float = 0.0
+    crop: int | None = None
 
     def __call__(self, x: Tensor, random: np.random.Generator) -> Tensor:
         """Return tiles (b, C, H, W) varied at random."""
@@ -94,6 +136,8 @@ class Augmentation:
         def some() -> Tensor:
             return torch.from_numpy(random.random(len(x)) < 0.5).to(x.device)[:, None, None, None]
 
+        if self.crop is not None:
+            x = _cropped(x, self.crop, random)
         if self.flips != "none":
             x = torch.where(some(), x.flip(3), x)
         if self.flips in ("both", "dihedral"):
@@ -108,3 +152,16 @@ class Augmentation:
             )
             x = (x * gain_of + shift_of).clamp(0.0, 1.0)
         return x
+
+
+def _cropped(x: Tensor, side: int, random: np.random.Generator) -> Tensor:
+    """Return a random square of each tile (b, C, H, W), as a tensor (b, C, side, side)."""
+    top = random.integers(0, x.shape[2] - side + 1, len(x))
+    left = random.integers(0, x.shape[3] - side + 1, len(x))
+    squares = [tile[:, i : i + side, j : j + side] for tile, i, j in zip(x, top, left, strict=True)]
+    layout = (
+        torch.channels_last
+        if x.is_contiguous(memory_format=torch.channels_last)
+        else torch.contiguous_format
+    )
+    return torch.stack(squares).contiguous(memory_format=layout)

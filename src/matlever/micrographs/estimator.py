@@ -71,6 +71,9 @@ class TileRegressor(RegressorMixin, BaseEstimator):
         Mirrored left-right, also top-bottom, also turned by quarters.
     jitter : float, default=0.0
         Gain varies by this share, and offset by half of it, from tile to tile in training.
+    crop : int or None, default=None
+        Train on random squares of this side, a new one of each tile in each epoch, and predict
+        whole tiles: a quarter of the area is a quarter of the time.
     attribute_weight : float, default=0.0
         Weight, beside 1 for the targets, of the error in the tiles' attributes, which the network
         then learns to tell as well: with few lots, four labels a lot teach it more than one.
@@ -137,6 +140,7 @@ class TileRegressor(RegressorMixin, BaseEstimator):
         validation_share: float = 0.1,
         flips: Flips = "horizontal",
         jitter: float = 0.0,
+        crop: int | None = None,
         attribute_weight: float = 0.0,
         margin: float = 0.25,
         members: int = 1,
@@ -160,6 +164,7 @@ class TileRegressor(RegressorMixin, BaseEstimator):
         self.validation_share = validation_share
         self.flips = flips
         self.jitter = jitter
+        self.crop = crop
         self.attribute_weight = attribute_weight
         self.margin = margin
         self.members = members
@@ -171,8 +176,9 @@ class TileRegressor(RegressorMixin, BaseEstimator):
     def compact(cls, **changes: Any) -> Self:
         """Return a regressor for 64 px tiles on one or two processor cores.
 
-        WRN-10-1 with a stem of stride 2, a cosine schedule over 20 epochs, averaged weights, all
-        eight symmetries, some jitter of gain, and the attributes learned beside the target.
+        WRN-10-1 with a stem of stride 2 and mean and spread of the last maps, batches of 32, a
+        cosine schedule over 24 epochs, all eight symmetries, and the attributes learned beside the
+        target: about 45 s of one core for 2,000 tiles.
 
         Parameters
         ----------
@@ -182,14 +188,14 @@ class TileRegressor(RegressorMixin, BaseEstimator):
         settings: dict[str, Any] = {
             "depth": 10,
             "stem_stride": 2,
-            "epochs": 20,
-            "learning_rate": 2e-3,
+            "pooling": "mean+sd",
+            "epochs": 24,
+            "batch_size": 32,
+            "learning_rate": 4e-3,
             "schedule": "cosine",
             "weight_decay": 1e-2,
-            "average": 0.99,
             "validation": "none",
             "flips": "dihedral",
-            "jitter": 0.1,
             "attribute_weight": 1.0,
         }
         return cls(**(settings | changes))
@@ -239,7 +245,7 @@ class TileRegressor(RegressorMixin, BaseEstimator):
         history: list[list[Epoch]] = []
         watched: list[NDArray[np.intp]] = []
         folder = None if checkpoint is None else Path(checkpoint)
-        mark = "" if folder is None else self._fingerprint(tiles, outputs, given)
+        mark = "" if folder is None else self.fingerprint(tiles, y, given)
         for member in range(self.members):
             rows = self._split(tiles, member) if given is None else given
             network, epochs = self._train(
@@ -291,7 +297,7 @@ class TileRegressor(RegressorMixin, BaseEstimator):
             weight_decay=self.weight_decay,
             patience=self.patience,
             average=self.average,
-            augmentation=Augmentation(self.flips, self.jitter),
+            augmentation=Augmentation(self.flips, self.jitter, self.crop),
             device=self.device,
             channels_last=self.channels_last,
         )
@@ -414,19 +420,22 @@ class TileRegressor(RegressorMixin, BaseEstimator):
                 f'flips="dihedral" turns tiles by quarters, but they are {width} x {height} px. '
                 'Use flips="both".'
             )
+        if self.crop is not None and not 1 <= self.crop <= min(height, width):
+            raise SettingsError(f"crop={self.crop} does not fit tiles of {width} x {height} px.")
         least = 8 * self.stem_stride
-        if min(height, width) < least:
+        if min(height, width, self.crop or least) < least:
             raise DataError(
                 f"The tiles are {width} x {height} px; this network needs at least {least} px."
             )
 
-    def _fingerprint(
-        self, tiles: Tiles, outputs: NDArray[np.float32], held_out: NDArray[np.intp] | None
+    def fingerprint(
+        self, tiles: Tiles, y: ArrayLike, held_out: NDArray[np.intp] | None = None
     ) -> str:
         """Return a digest of the settings, the targets and a sample of the tiles."""
         digest = hashlib.sha256(json.dumps(self.get_params(), sort_keys=True).encode())
         digest.update(repr((tiles.images.shape, str(tiles.images.dtype))).encode())
-        digest.update(np.ascontiguousarray(outputs).tobytes())
+        for part in (np.asarray(y, dtype=np.float64), tiles.attributes):
+            digest.update(np.ascontiguousarray(part).tobytes())
         digest.update(b"" if held_out is None else held_out.tobytes())
         some = np.unique(np.linspace(0, len(tiles) - 1, 64).astype(np.intp))
         digest.update(np.ascontiguousarray(tiles.images[some]).tobytes())
