@@ -70,9 +70,9 @@ def _checked(tiles: Tiles, truth: ArrayLike | None) -> Array:
 
 
 def _held_out(tiles: Tiles, share: float, seed: int) -> NDArray[np.bool_]:
-    """Return which tiles belong to a random share of the lots, one lot at least."""
+    """Return which tiles belong to a random share of the lots, two lots at least."""
     lots = np.unique(tiles.lot)
-    n = int(np.clip(round(share * len(lots)), 1, len(lots) - 2))
+    n = int(np.clip(round(share * len(lots)), 2, len(lots) - 2))
     chosen = np.random.default_rng([seed, 1]).permutation(lots)[:n]
     return np.isin(tiles.lot, chosen)
 

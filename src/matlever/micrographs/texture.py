@@ -200,7 +200,8 @@ def radial_log_spectrum(tiles: Tiles | NDArray[Any], n_bands: int = 16) -> NDArr
     ----------
     tiles : Tiles, or ndarray of shape (n, H, W) or (n, H, W, 3)
     n_bands : int, default=16
-        Evenly spaced rings of frequency from one cycle per tile to half a cycle per px.
+        Evenly spaced rings of frequency from one cycle per tile to the highest there is, that of
+        a checkerboard, half a cycle per px along both axes.
 
     Returns
     -------
@@ -211,7 +212,7 @@ def radial_log_spectrum(tiles: Tiles | NDArray[Any], n_bands: int = 16) -> NDArr
     grey = images if images.ndim == 3 else images.mean(axis=3, dtype=np.float32)
     _, height, width = grey.shape
     frequency = _frequencies(height, width).ravel()
-    edges = np.linspace(0.75 / min(height, width), 0.5 * (1 + 1e-9), n_bands + 1)
+    edges = np.linspace(0.75 / min(height, width), np.sqrt(0.5) * (1 + 1e-9), n_bands + 1)
     ring = np.searchsorted(edges, frequency) - 1
     member = (ring[:, None] == np.arange(n_bands)).astype(np.float32)
     filled = member.sum(axis=0) > 0
