@@ -94,7 +94,7 @@ def study(
     from matlever.study.lots.settings import is_lots_settings
 
     if is_lots_settings(file):
-        with progress_display(quiet, "tiles") as progress:
+        with progress_display(quiet, "s of work") as progress:
             found = study_of_lots(file, out, force, progress, options)
         if as_json:
             print_json(found.results)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from matlever._version import __version__
@@ -11,20 +11,21 @@ from matlever.micrographs import TileRegressor
 from matlever.storage import State
 from matlever.study.lots.data import LotData, chosen_lots, data_part, target_of
 from matlever.study.lots.editors import chosen_editor
-from matlever.study.lots.explain import Explained, backward_part, count_edits, forward_part
+from matlever.study.lots.explain import Explained, backward_part, forward_part
 from matlever.study.lots.folder import LOTS_SCHEMA
 from matlever.study.lots.meters import editor_card, split_lots
 from matlever.study.lots.model import LotsModel
 from matlever.study.lots.scoring import scores_part, study_regressor
 from matlever.study.lots.settings import LotsSettings
 from matlever.study.lots.words import headline, sentences, warnings_of
+from matlever.study.lots.work import planned_work
 from matlever.study.record import versions
 from matlever.study.stages import Stages
 
 __all__ = ["computed"]
 
 Progress = Callable[[int, int, str], None]
-Tick = Callable[[int, str], None]
+Tick = Callable[[float, str], None]
 
 
 def computed(
@@ -34,23 +35,27 @@ def computed(
     target = target_of(lots, settings)
     chosen = chosen_lots(lots, target, settings)
     data = data_part(lots, target, settings)
-    tick = _ticker(progress, count_edits(settings, len(lots.attribute_names), len(chosen)))
-    scores = scores_part(lots, target, settings, stages, tick)
+    work = planned_work(lots, settings, len(chosen))
+    tick = work.ticker(progress)
+    scores = scores_part(lots, target, settings, stages, tick, work.validation_fit)
     regressor = _fitted(lots, target, settings, stages, tick)
+    tick(work.fit, "fit to all lots")
     split = split_lots(lots, target)
     redraws = chosen_editor(lots, split, settings, stages, tick)
+    tick(work.editor, "editor")
     card = forward = backward = None
     if redraws.editor is not None:
         if redraws.kind != "exact":
             error = scores["lots_held_out"]["by_tile"]["rmse"]
             card = editor_card(redraws.editor, split, regressor, error, settings, stages, tick)
         explained = Explained(regressor, redraws.editor, lots, chosen, (), target, settings)
-        forward = forward_part(explained, stages, tick)
-        backward = backward_part(explained, stages, tick)
+        tick(work.card, "editor judged")
+        forward = forward_part(explained, stages, tick, work.edit)
+        backward = backward_part(explained, stages, tick, work.change)
     results: dict[str, Any] = {
         "schema": LOTS_SCHEMA,
         "matlever_version": __version__,
-        "title": f"{data['property']['name']} from micrographs of {data['n_lots']} lots",
+        "title": _title(data),
         "data": data,
         "settings": settings.to_dict(),
         "scores": scores,
@@ -75,6 +80,11 @@ def computed(
     return results, model
 
 
+def _title(data: Mapping[str, Any]) -> str:
+    name = data["property"]["name"]
+    return f"{name[:1].upper()}{name[1:]} from micrographs of {data['n_lots']} lots"
+
+
 def _fitted(
     lots: LotData, target: str, settings: LotsSettings, stages: Stages, tick: Tick
 ) -> TileRegressor:
@@ -91,15 +101,3 @@ def _fitted(
         return model.to_state()
 
     return TileRegressor.from_state(stages.state("regressor", fit))
-
-
-def _ticker(progress: Progress | None, total: int) -> Tick:
-    done = 0
-
-    def tick(more: int, what: str) -> None:
-        nonlocal done
-        done += more
-        if progress is not None:
-            progress(done, total, what)
-
-    return tick

@@ -25,6 +25,7 @@ __all__ = [
     "is_simulated",
     "named_unit",
     "one_of_each_lot",
+    "shown_picture",
     "some_tiles",
     "target_of",
 ]
@@ -32,9 +33,10 @@ __all__ = [
 Array = NDArray[np.float64]
 
 _LEAST_LOTS = 6  # with fewer nothing can be held out and anything be learned
-_SHOWN_TILES = 2  # of each lot
 _SHOWN_SIDE = 192  # px; larger tiles are shown as their middle
 _HASHED_TILES = 256
+_SHOWN_DROPPED = 40
+_FEW_TILES = 4
 # Units that a column's name may end in.
 _UNITS = {
     "psi": "psi",
@@ -153,7 +155,10 @@ def one_of_each_lot(lots: LotData) -> Tiles:
 
 
 def data_digest(lots: LotData) -> str:
-    """Return the SHA-256 of the lot table and of tiles spread over all of them."""
+    """Return the SHA-256 of the lots: their own, else of the table and of tiles all over them."""
+    own = getattr(lots, "sha256", "")
+    if own:
+        return str(own)
     tiles = lots.tiles
     digest = hashlib.sha256(lots.table.to_csv().encode())
     digest.update(repr((tiles.images.shape, str(tiles.images.dtype), tiles.names)).encode())
@@ -171,7 +176,8 @@ def data_part(lots: LotData, target: str, settings: LotsSettings) -> dict[str, A
     counts = np.bincount(tiles.lot, minlength=len(tiles.lot_names))
     attributes = lots.table[list(lots.attribute_names)].to_numpy(dtype=float)
     spread = getattr(lots, "attribute_spread", None)
-    shown = [some_tiles(lots, lot, _SHOWN_TILES) for lot in tiles.lot_names]
+    shown = [some_tiles(lots, lot, 1) for lot in tiles.lot_names]
+    report = getattr(lots, "report", None)
     return {
         "folder": settings.folder,
         "sha256": data_digest(lots),
@@ -181,6 +187,11 @@ def data_part(lots: LotData, target: str, settings: LotsSettings) -> dict[str, A
         "height": tiles.shape[1],
         "width": tiles.shape[2],
         "pixel_nm": settings.pixel_nm,
+        "sentences": list(getattr(lots, "notes", ())),
+        "warnings": _faint(lots),
+        "n_dropped": None if report is None else len(report),
+        "dropped": [] if report is None else _reasons(report),
+        "dropped_tiles": [] if report is None else _dropped_tiles(report),
         "property": {
             "name": name,
             "column": target,
@@ -212,6 +223,34 @@ def data_part(lots: LotData, target: str, settings: LotsSettings) -> dict[str, A
             for i, lot in enumerate(tiles.lot_names)
         ],
     }
+
+
+def _reasons(report: Any) -> list[dict[str, Any]]:
+    return [{"what": what, "count": count} for what, count in report.by_reason().items()]
+
+
+def _dropped_tiles(report: Any) -> list[dict[str, Any]]:
+    """Return some of the tiles that were left out, with the reason."""
+    return [
+        {
+            "tile": report.dropped[place].label,
+            "what": report.dropped[place].reason,
+            "picture": shown_picture(image),
+        }
+        for place, image in zip(
+            report.shown[:_SHOWN_DROPPED], report.images[:_SHOWN_DROPPED], strict=True
+        )
+    ]
+
+
+def _faint(lots: LotData) -> list[str]:
+    """Return what is odd about the lots."""
+    counts = np.bincount(lots.tiles.lot, minlength=len(lots.tiles.lot_names))
+    few = [lots.tiles.lot_names[i] for i in np.flatnonzero(counts < _FEW_TILES).tolist()]
+    if not few:
+        return []
+    named = ", ".join(few[:8]) + (", ..." if len(few) > 8 else "")
+    return [f"Fewer than {_FEW_TILES} tiles in use of lot {named}: what is said of it is shaky."]
 
 
 def shown_picture(image: NDArray[Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from matlever.study.stages import Stages
 
 __all__ = ["StudyEditor", "chosen_editor", "editor_from_state", "load_editor"]
 
-Tick = Callable[[int, str], None]
+Tick = Callable[[float, str], None]
 
 _FLOW, _ATTGAN = "flow editor", "AttGANEditor"
 # Steps that are timed to learn how many fit into the time allowed, and the fewest worth taking.
@@ -119,6 +119,10 @@ def chosen_editor(
         tiles were not simulated.
     """
     asked = settings.editor
+    if not lots.attribute_names:
+        return StudyEditor(
+            None, "none", "The lot table holds no attributes, so there is nothing to turn."
+        )
     if asked == "none":
         return StudyEditor(None, "none", "No editor was asked for, so nothing is redrawn.")
     if asked == "exact":

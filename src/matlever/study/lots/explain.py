@@ -24,15 +24,14 @@ from matlever.study.lots.settings import LotsSettings
 from matlever.study.stages import Stages
 from matlever.study.words import number
 
-__all__ = ["Explained", "backward_part", "count_edits", "forward_part", "turned_attributes"]
+__all__ = ["Explained", "backward_part", "forward_part", "turned_attributes"]
 
 Array = NDArray[np.float64]
-Tick = Callable[[int, str], None]
+Tick = Callable[[float, str], None]
 Goal = float | tuple[float | None, float | None]
 
 _STRIP_VALUES = 6  # edited pictures along an attribute
 _BATCH = 4  # tiles whose changes are sought, and kept, at a time
-_USUAL_BUDGET = 200  # about so many edited tiles take the search, the last touches and the pictures
 
 
 class Explained:
@@ -83,16 +82,13 @@ def turned_attributes(editor: Editor, fixed: Sequence[str]) -> list[str]:
     ]
 
 
-def count_edits(settings: LotsSettings, n_attributes: int, n_lots: int) -> int:
-    """Return about how many edited tiles both explanations ask for."""
-    swept = n_lots * n_attributes * (settings.sweep_tiles * settings.values + _STRIP_VALUES)
-    directions = 1 if settings.goals else 2
-    budget = max(settings.budget or 0, _USUAL_BUDGET)
-    return swept + n_lots * directions * settings.change_tiles * budget
+def forward_part(
+    explained: Explained, stages: Stages, tick: Tick, seconds: float
+) -> dict[str, Any]:
+    """Return sweeps of every attribute of every chosen lot, with a strip of pictures each.
 
-
-def forward_part(explained: Explained, stages: Stages, tick: Tick) -> dict[str, Any]:
-    """Return sweeps of every attribute of every chosen lot, with a strip of pictures each."""
+    `seconds` are what one edited tile is expected to take.
+    """
     settings = explained.settings
     attributes = turned_attributes(explained.editor, settings.fixed)
     found = []
@@ -101,7 +97,8 @@ def forward_part(explained: Explained, stages: Stages, tick: Tick) -> dict[str, 
         found.append(
             stages.value(f"forward-{place}", partial(_forward, explained, lot, attributes))
         )
-        tick(len(attributes) * settings.sweep_tiles * settings.values, f"lot {lot}: turned")
+        edits = len(attributes) * settings.sweep_tiles * settings.values
+        tick(seconds * edits, f"lot {lot}: turned")
     return {
         "attributes": attributes,
         "is_corrected": settings.correct,
@@ -156,8 +153,13 @@ def _shift_summary(found: Sequence[dict[str, Any]]) -> dict[str, float]:
     return {"mean": float(shifts.mean()), "largest": float(shifts.max())}
 
 
-def backward_part(explained: Explained, stages: Stages, tick: Tick) -> dict[str, Any]:
-    """Return the least changes of the tiles of every chosen lot, and their means."""
+def backward_part(
+    explained: Explained, stages: Stages, tick: Tick, seconds: float
+) -> dict[str, Any]:
+    """Return the least changes of the tiles of every chosen lot, and their means.
+
+    `seconds` are what the search for the change of one tile is expected to take.
+    """
     settings = explained.settings
     space = explained.editor.space
     if all(knob.fixed or knob.name in explained.held for knob in space.knobs):
@@ -179,7 +181,7 @@ def backward_part(explained: Explained, stages: Stages, tick: Tick) -> dict[str,
                 )
                 answers += part["answers"]
                 said = part["goal"]
-                tick(len(some) * max(settings.budget or 0, _USUAL_BUDGET), what)
+                tick(len(some) * seconds, what)
             change = LotChange.of(lot, said, space.names, answers)
             shown = stages.value(
                 f"pictures-{place}-{direction}", partial(_shown, explained, tiles, change)

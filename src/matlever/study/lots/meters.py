@@ -18,7 +18,7 @@ from matlever.study.stages import Stages
 
 __all__ = ["SplitLots", "calibration_meter", "editor_card", "split_lots"]
 
-Tick = Callable[[int, str], None]
+Tick = Callable[[float, str], None]
 
 # Lots that judge an editor: a share of all, at least so many, of at least so many in all.
 _SHARE, _FEWEST, _FEWEST_IN_ALL = 0.25, 6, 12

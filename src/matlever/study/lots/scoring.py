@@ -16,7 +16,7 @@ from matlever.validation import CrossValidation, plan_folds, verdict
 
 __all__ = ["n_validation_fits", "scores_part", "study_regressor"]
 
-Tick = Callable[[int, str], None]
+Tick = Callable[[float, str], None]
 
 
 def study_regressor(settings: LotsSettings) -> TileRegressor:
@@ -35,14 +35,21 @@ def n_validation_fits(settings: LotsSettings) -> int:
 
 
 def scores_part(
-    lots: LotData, target: str, settings: LotsSettings, stages: Stages, tick: Tick
+    lots: LotData,
+    target: str,
+    settings: LotsSettings,
+    stages: Stages,
+    tick: Tick,
+    seconds: float,
 ) -> dict[str, Any]:
-    """Return the scores under both protocols, also with the property shuffled among the lots."""
-    name, unit = named_unit(target)
-    what = "scored on lots never seen, and with the property shuffled"
-    tick(0, what)
+    """Return the scores under both protocols, also with the property shuffled among the lots.
+
+    `seconds` are what one fit is expected to take.
+    """
+    _, unit = named_unit(target)
+    tick(0, "scored on lots never seen, and with the property shuffled")
     found: dict[str, Any] = stages.value(
-        "validation", partial(_validated, lots, target, name, settings, stages, tick, what)
+        "validation", partial(_validated, lots, target, settings, stages, partial(tick, seconds))
     )
     judged = _judged(found, settings, unit)
     return {**found, "unit": unit, "skill": judged[0], "skill_sentence": judged[1]}
@@ -51,22 +58,20 @@ def scores_part(
 def _validated(
     lots: LotData,
     target: str,
-    name: str,
     settings: LotsSettings,
     stages: Stages,
-    tick: Tick,
-    what: str,
+    fitted: Callable[[str], None],
 ) -> dict[str, Any]:
     found = validate_lots(
         study_regressor(settings),
         lots.tiles,
         lots.of_tiles(target),
-        name=name,
+        name=named_unit(target)[0],
         n_folds=settings.folds,
         random_state=settings.seed,
         n_jobs=settings.jobs or 1,
         checkpoint=stages.folder / "validation-fits",
-        progress=lambda done, total, _: tick(0, f"{what}: fit {done} of {total}"),
+        progress=lambda done, total, _: fitted(f"scored: fit {done} of {total} done"),
     )
     return found.to_dict()
 
@@ -80,4 +85,15 @@ def _judged(found: dict[str, Any], settings: LotsSettings, unit: str | None) -> 
     )
     over_lots = CrossValidation(measured, plan, {"network": mean[None]}, {})
     judged = verdict(over_lots, "network", unit=unit)
-    return judged.skill, judged.sentence.replace("for rows the model", "for lots the model")
+    return judged.skill, _of_lots(judged.sentence)
+
+
+def _of_lots(sentence: str) -> str:
+    """Return a sentence about the rows of a table as one about lots."""
+    for ours, theirs in (
+        ("the weights drawn from them", "pictures redrawn for them"),
+        ("more rows, or inputs that matter more, are needed", "more lots are needed"),
+        ("rows", "lots"),
+    ):
+        sentence = sentence.replace(ours, theirs)
+    return sentence

@@ -13,6 +13,8 @@ _ABLE = {"useful": "predict", "strong": "predict", "weak": "give weak signs of"}
 _UPWARDS = {"up", "goal"}
 # A mean change below this share of the range is not worth a word.
 _SAID = 0.03
+# R2 on random tiles from which on somebody could believe it.
+_NOTABLE = 0.1
 
 
 def headline(results: Mapping[str, Any]) -> str:
@@ -28,7 +30,7 @@ def sentences(results: Mapping[str, Any]) -> list[str]:
     """Return what was found, one sentence each."""
     scores = results["scores"]
     found = [scores["skill_sentence"]]
-    if scores["leaks"]:
+    if scores["leaks"] and scores["tile_split"]["by_tile"]["r2"] > _NOTABLE:
         found.append(_leak(scores))
     if results["backward"] and scores["skill"] != "none":
         found += _causes(results)
