@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,18 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from matlever.exceptions import ModelFileError
+from matlever.exceptions import ModelFileError, SettingsError
+from matlever.micrographs.attgan_settings import AttGANSettings
 from matlever.storage import State
 
-__all__ = ["load_network", "load_optimiser", "network_state", "optimiser_state"]
+__all__ = [
+    "check_sizes",
+    "load_network",
+    "load_optimiser",
+    "network_state",
+    "optimiser_state",
+    "stored_settings",
+]
 
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -76,6 +85,31 @@ def load_optimiser(optimiser: torch.optim.Adam, network: nn.Module, state: State
     }
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": moments, "param_groups": groups})
+
+
+def stored_settings(state: State) -> AttGANSettings:
+    """Return the settings in a state's config.
+
+    Raises
+    ------
+    ModelFileError
+        If they are not those of this version, or cannot be used.
+    """
+    stored = state.get("settings")
+    known = {field.name for field in fields(AttGANSettings)}
+    if not isinstance(stored, dict) or set(stored) != known:
+        raise ModelFileError(f"{state.kind}: the settings are not those of an AttGAN.")
+    try:
+        return AttGANSettings(**stored)
+    except SettingsError as error:
+        raise ModelFileError(f"{state.kind}: {error}") from error
+
+
+def check_sizes(network: nn.Module, state: State) -> None:
+    """Refuse a network larger than its stored weights, before memory is taken for it."""
+    wanted = sum(t.numel() for t in network.state_dict().values())
+    if wanted != sum(array.size for array in state.arrays.values()):
+        raise ModelFileError(f"{state.kind}: the stored weights are not those of the settings.")
 
 
 def _written(name: str) -> str:

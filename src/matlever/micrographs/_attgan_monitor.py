@@ -67,10 +67,17 @@ class TrainingCurves:
 
     def weak(self) -> dict[str, float]:
         """Return the attributes whose last measured gain is below 0.2, with it."""
-        if not self.gain:
+        return self._below(self.gain)
+
+    def unrecognised(self) -> dict[str, float]:
+        """Return the attributes whose last measured slope is below 0.2, with it."""
+        return self._below(self.slope)
+
+    def _below(self, measured: list[NDArray[np.float64]]) -> dict[str, float]:
+        if not measured:
             return {}
-        last = zip(self.names, self.gain[-1], strict=True)
-        return {name: float(gain) for name, gain in last if gain < WEAK_GAIN}
+        last = zip(self.names, measured[-1], strict=True)
+        return {name: float(value) for name, value in last if value < WEAK_GAIN}
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per iteration; gains and slopes are missing where not measured."""

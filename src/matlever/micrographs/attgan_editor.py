@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +14,12 @@ from torch import Tensor
 
 from matlever.exceptions import DataError, ModelFileError, SettingsError
 from matlever.knobs import Knob, KnobSpace
-from matlever.micrographs._attgan_files import load_network, network_state
+from matlever.micrographs._attgan_files import (
+    check_sizes,
+    load_network,
+    network_state,
+    stored_settings,
+)
 from matlever.micrographs._attgan_monitor import TrainingCurves
 from matlever.micrographs.attgan import AttGANGenerator
 from matlever.micrographs.attgan_settings import AttGANSettings
@@ -119,7 +123,7 @@ class AttGANEditor:
         DataError
             If the tiles or the shape of `values` do not fit.
         """
-        values = np.asarray(values, dtype=np.float64)
+        values = np.require(values, dtype=np.float64, requirements="W")  # as torch wants it
         self._check(samples, values.shape)
         n, r, _ = values.shape
         images = np.empty((n * r, *samples.images.shape[1:]), dtype=np.float32)
@@ -163,14 +167,7 @@ class AttGANEditor:
         tiles are from their own reconstruction.
         """
         self._check(samples)
-        found = []
-        weak = self.curves.weak()
-        if weak:
-            listed = ", ".join(f"{name} ({gain:.2f})" for name, gain in weak.items())
-            found.append(
-                f"AttGAN's edits are weak: by its own classifier a change asked for arrives only "
-                f"in this part: {listed}."
-            )
+        found = _notes_on_strength(self.curves)
         for j, name in enumerate(self.names):
             own = samples.attributes[:, j]
             outside = int(((own < self.seen[0, j]) | (own > self.seen[1, j])).sum())
@@ -240,7 +237,7 @@ class AttGANEditor:
                 generator = AttGANGenerator(**settings.generator_arguments(len(names), channels))
             seen = state.array("seen", (2, len(names)), np.float64)
             stored = state.part("generator")
-            _check_sizes(generator, stored)
+            check_sizes(generator, stored)
             generator.to_empty(device="cpu")
             load_network(generator, stored)
             return cls(
@@ -303,7 +300,7 @@ class AttGANEditor:
         """Return the features of n tiles, and their own attributes (n, 1, k)."""
         device = self._device
         features = self.generator.encode(tiles.tensor().to(device))
-        own = torch.from_numpy(np.asarray(tiles.attributes, dtype=np.float64)).to(device)
+        own = torch.from_numpy(np.array(tiles.attributes, dtype=np.float64)).to(device)
         return features, own[:, None, :]
 
     def _decoded(self, features: list[Tensor], own: Tensor, values: Tensor) -> Tensor:
@@ -337,26 +334,19 @@ class AttGANEditor:
             raise DataError(f"Settings of {n} tiles have shape ({n}, r, {k}), not {shape}.")
 
 
-def stored_settings(state: State) -> AttGANSettings:
-    """Return the settings in a state's config.
-
-    Raises
-    ------
-    ModelFileError
-        If they are not those of this version, or cannot be used.
-    """
-    stored = state.get("settings")
-    known = {field.name for field in fields(AttGANSettings)}
-    if not isinstance(stored, dict) or set(stored) != known:
-        raise ModelFileError(f"{state.kind}: the settings are not those of an AttGAN.")
-    try:
-        return AttGANSettings(**stored)
-    except SettingsError as error:
-        raise ModelFileError(f"{state.kind}: {error}") from error
-
-
-def _check_sizes(generator: AttGANGenerator, state: State) -> None:
-    """Refuse a network larger than its stored weights, before memory is taken for it."""
-    wanted = sum(t.numel() for t in generator.state_dict().values())
-    if wanted != sum(array.size for array in state.arrays.values()):
-        raise ModelFileError(f"{state.kind}: the stored weights are not those of the settings.")
+def _notes_on_strength(curves: TrainingCurves) -> list[str]:
+    found = []
+    weak, unrecognised = curves.weak(), curves.unrecognised()
+    if weak:
+        listed = ", ".join(f"{name} ({gain:.2f})" for name, gain in weak.items())
+        found.append(
+            "AttGAN's edits are weak: by its own classifier only this part of a change asked for "
+            f"arrives: {listed}."
+        )
+    if unrecognised:
+        listed = ", ".join(f"{name} ({slope:.2f})" for name, slope in unrecognised.items())
+        found.append(
+            "AttGAN's classifier hardly recognises, in the tiles it was trained on, "
+            f"{listed}: it cannot have taught the edits of these attributes."
+        )
+    return found
