@@ -13,6 +13,7 @@ from matlever.report.lots_backward import LOT_CHANGE_ANCHOR, lot_change_section
 from matlever.report.lots_data import lots_data_section
 from matlever.report.lots_editor import EDITOR_ANCHOR, editor_section
 from matlever.report.lots_forward import TURN_ANCHOR, property_label, turn_section
+from matlever.report.lots_known import KNOWN_ANCHOR, known_section
 from matlever.report.lots_scores import (
     SCORES_ANCHOR,
     lot_scores_section,
@@ -59,6 +60,7 @@ def render_lots_report(results: Mapping[str, Any]) -> str:
     mark = SIMULATED_TAG if simulated else ""
     sections = [
         ("data", "The lots", lots_data_section(results, mark)),
+        (KNOWN_ANCHOR, "What can be told apart", known_section(results, mark)),
         (SCORES_ANCHOR, "How well it predicts", lot_scores_section(results, mark)),
         (EDITOR_ANCHOR, "Edited pictures", editor_section(results, mark)),
         (TURN_ANCHOR, "Attributes turned", turn_section(results, mark)),

@@ -13,6 +13,7 @@ from matlever.study.lots.data import LotData, chosen_lots, data_part, target_of
 from matlever.study.lots.editors import chosen_editor
 from matlever.study.lots.explain import Explained, backward_part, forward_part
 from matlever.study.lots.folder import LOTS_SCHEMA
+from matlever.study.lots.known import known_part
 from matlever.study.lots.meters import editor_card, split_lots
 from matlever.study.lots.model import LotsModel
 from matlever.study.lots.scoring import scores_part, study_regressor
@@ -37,6 +38,8 @@ def computed(
     data = data_part(lots, target, settings)
     work = planned_work(lots, settings, len(chosen))
     tick = work.ticker(progress)
+    known = known_part(lots, stages, tick)
+    flagged = [] if known is None else known["flagged"]
     scores = scores_part(lots, target, settings, stages, tick, work.validation_fit)
     regressor = _fitted(lots, target, settings, stages, tick)
     tick(work.fit, "fit to all lots")
@@ -48,7 +51,7 @@ def computed(
         if redraws.kind != "exact":
             error = scores["lots_held_out"]["by_tile"]["rmse"]
             card = editor_card(redraws.editor, split, regressor, error, settings, stages, tick)
-        explained = Explained(regressor, redraws.editor, lots, chosen, (), target, settings)
+        explained = Explained(regressor, redraws.editor, lots, chosen, flagged, target, settings)
         tick(work.card, "editor judged")
         forward = forward_part(explained, stages, tick, work.edit)
         backward = backward_part(explained, stages, tick, work.change)
@@ -58,6 +61,7 @@ def computed(
         "title": _title(data),
         "data": data,
         "settings": settings.to_dict(),
+        "identifiability": known,
         "scores": scores,
         "editor": {**redraws.to_dict(), "card": card},
         "forward": forward,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -17,6 +19,8 @@ from matlever.study.lots.settings import LotsSettings
 if TYPE_CHECKING:
     import pandas as pd
 
+    from matlever.micrographs.lots import Lots
+
 __all__ = [
     "LotData",
     "chosen_lots",
@@ -25,12 +29,14 @@ __all__ = [
     "is_simulated",
     "named_unit",
     "one_of_each_lot",
+    "read_study_lots",
     "shown_picture",
     "some_tiles",
     "target_of",
 ]
 
 Array = NDArray[np.float64]
+Progress = Callable[[int, int, str], None]
 
 _LEAST_LOTS = 6  # with fewer nothing can be held out and anything be learned
 _SHOWN_SIDE = 192  # px; larger tiles are shown as their middle
@@ -84,6 +90,39 @@ class LotData(Protocol):
 def is_simulated(lots: LotData) -> bool:
     """Return whether the lots come from a simulation."""
     return lots.tiles.scenes is not None or bool(getattr(lots, "simulated", False))
+
+
+def read_study_lots(
+    settings: LotsSettings, cache: Path | None = None, progress: Progress | None = None
+) -> Lots:
+    """Read and check the lots that `settings` describe.
+
+    Parameters
+    ----------
+    settings : LotsSettings
+    cache : path, optional
+        Folder for the tiles; a temporary one by default.
+    progress : callable, optional
+        Called with (pictures read, pictures, what).
+
+    Raises
+    ------
+    DataError
+        With all faults, each with its file.
+    """
+    from matlever.micrographs.read import read_lots
+
+    rows: Any = settings.scale_bar
+    return read_lots(
+        settings.folder,
+        lot_table=settings.table,
+        tile_px=settings.size,
+        overlap=settings.overlap,
+        downscale=settings.downscale,
+        crop_bottom_px=rows,
+        cache=cache,
+        progress=progress,
+    )
 
 
 def target_of(lots: LotData, settings: LotsSettings) -> str:
@@ -186,7 +225,7 @@ def data_part(lots: LotData, target: str, settings: LotsSettings) -> dict[str, A
         "n_tiles": len(tiles),
         "height": tiles.shape[1],
         "width": tiles.shape[2],
-        "pixel_nm": settings.pixel_nm,
+        "pixel_nm": None if settings.pixel_nm is None else settings.pixel_nm * settings.downscale,
         "sentences": list(getattr(lots, "notes", ())),
         "warnings": _faint(lots),
         "n_dropped": None if report is None else len(report),

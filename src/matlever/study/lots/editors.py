@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from matlever.exceptions import SettingsError
+from matlever.exceptions import DataError, SettingsError
 from matlever.knobs import Editor
 from matlever.micrographs import ExactEditor, Tiles
 from matlever.storage import State, read_model
@@ -183,7 +183,7 @@ def _demo(lots: LotData, settings: LotsSettings) -> StudyEditor:
 
 
 def _trained(split: SplitLots, settings: LotsSettings, stages: Stages, tick: Tick) -> StudyEditor:
-    from matlever.micrographs import FlowEditor, FlowSettings, calibrate_flow_editor, train_flow
+    from matlever.micrographs import FlowEditor, FlowSettings, train_flow
 
     steps = int(stages.value("editor-steps", partial(_training_steps, split.taught, settings)))
 
@@ -198,21 +198,16 @@ def _trained(split: SplitLots, settings: LotsSettings, stages: Stages, tick: Tic
 
     plain = stages.state("editor", train)
     meter = calibration_meter(split, settings, stages, tick)
-    if meter is None:
-        state, how = plain, "It could not be calibrated: there are too few lots."
-    else:
+    state = plain
+    if meter is not None:
         tick(0, "editor calibrated")
         state = stages.state(
-            "editor-calibrated",
-            lambda: calibrate_flow_editor(
-                FlowEditor.from_state(plain),
-                split.calibration,
-                meter,
-                n_tiles=_CALIBRATED_ON,
-                random_state=settings.seed,
-            ).to_state(),
+            "editor-calibrated", partial(_calibrated, plain, split, meter, settings)
         )
+    if "calibration" in FlowEditor.from_state(state).card:
         how = "Its edits were calibrated on these lots."
+    else:
+        how = "Its edits could not be calibrated: in these lots no meter reads the attributes."
     n = len(set(split.taught.lot.tolist()))
     return StudyEditor(
         FlowEditor.from_state(state).with_knobs(fixed=settings.fixed),
@@ -221,6 +216,22 @@ def _trained(split: SplitLots, settings: LotsSettings, stages: Stages, tick: Tic
         f"steps. {how}",
         state,
     )
+
+
+def _calibrated(plain: State, split: SplitLots, meter: Any, settings: LotsSettings) -> State:
+    """Return the editor with edits as large as asked for; as it was where that cannot be read."""
+    from matlever.micrographs import FlowEditor, calibrate_flow_editor
+
+    try:
+        return calibrate_flow_editor(
+            FlowEditor.from_state(plain),
+            split.calibration,
+            meter,
+            n_tiles=_CALIBRATED_ON,
+            random_state=settings.seed,
+        ).to_state()
+    except DataError:  # the meter sees none of the attributes
+        return plain
 
 
 def _training_steps(tiles: Tiles, settings: LotsSettings) -> int:

@@ -15,6 +15,7 @@ from matlever.study.folder import PARTS
 
 __all__ = [
     "LOTS_SCHEMA",
+    "TILES",
     "change_frame",
     "check_lots_folder",
     "check_same_lots",
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 LOTS_SCHEMA = "matlever-lots-results/1"
+TILES = ".tiles"  # as they are read, while a study runs
 
 
 def check_lots_folder(folder: Path) -> None:
@@ -32,7 +34,7 @@ def check_lots_folder(folder: Path) -> None:
     if not folder.is_dir():
         return
     names = {path.name for path in folder.iterdir()}
-    if names and not (PARTS in names or _schema(folder / "results.json") == LOTS_SCHEMA):
+    if names and not (names & {PARTS, TILES} or _schema(folder / "results.json") == LOTS_SCHEMA):
         raise StudyError(
             f"{folder} is not empty and holds no study of lots: nothing is written there. "
             "Choose another folder with --out."

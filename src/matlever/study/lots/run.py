@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,9 +17,10 @@ from matlever.exceptions import ModelFileError, StudyError
 from matlever.storage import read_json, write_json, write_text
 from matlever.study.folder import PARTS
 from matlever.study.lots.compute import computed
-from matlever.study.lots.data import LotData, data_digest
+from matlever.study.lots.data import LotData, data_digest, read_study_lots
 from matlever.study.lots.folder import (
     LOTS_SCHEMA,
+    TILES,
     change_frame,
     check_lots_folder,
     check_same_lots,
@@ -113,8 +115,7 @@ def run_lots_study(
         given, asked = source, LotsSettings("lots in memory").updated(**settings)
     folder = asked.default_folder if out is None else Path(out)
     check_lots_folder(folder)
-    assert given is not None
-    lots = given
+    lots = read_study_lots(asked, folder / TILES, progress) if given is None else given
     digest = data_digest(lots)
     key = asked.digest(digest, __version__)
     finished = _finished(folder, key)
@@ -140,6 +141,7 @@ def run_lots_study(
     write_json(folder / "record.json", run_record(time.monotonic() - started, stages.n_reused))
     write_json(folder / "results.json", results)
     stages.remove()
+    shutil.rmtree(folder / TILES, ignore_errors=True)
     return LotsStudy(folder, results, model)
 
 

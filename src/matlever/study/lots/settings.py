@@ -20,7 +20,16 @@ __all__ = ["EDITORS", "LotsSettings", "is_lots_settings"]
 EDITORS = ("auto", "none", "demo", "train", "exact")
 # The tables of study.toml, each with its keys: the order in which they are written.
 _SECTIONS: dict[str, tuple[str, ...]] = {
-    "lots": ("folder", "target", "table", "size", "overlap", "scale_bar", "pixel_nm"),
+    "lots": (
+        "folder",
+        "target",
+        "table",
+        "size",
+        "overlap",
+        "downscale",
+        "scale_bar",
+        "pixel_nm",
+    ),
     "regressor": ("depth", "epochs", "folds", "level"),
     "editor": ("editor", "editor_minutes"),
     "explanation": (
@@ -41,6 +50,7 @@ _SECTIONS: dict[str, tuple[str, ...]] = {
 _TEXTS = ("folder", "editor", "device")
 _MAYBE_TEXTS = ("target", "table")
 _WHOLE = {
+    "downscale": 1,
     "depth": 10,
     "epochs": 1,
     "folds": 2,
@@ -66,13 +76,16 @@ class LotsSettings:
     table : str, optional
         File of the lot table; by default the one in `folder`.
     size : int, optional
-        Side of the tiles in px; larger pictures are cut into tiles, tiles are scaled.
+        Side of the tiles in px into which larger pictures are cut; by default every picture is a
+        tile.
     overlap : float, default=0.0
         Share of a tile by which neighbours overlap where mosaics are cut.
-    scale_bar : int, default=0
-        Rows in px to cut off at the foot of each picture.
+    downscale : int, default=1
+        So many px each way are made one, before tiles are cut.
+    scale_bar : int or "auto", optional
+        Rows to cut off at the foot of each picture, where the scale bar is; "auto" finds them.
     pixel_nm : float, optional
-        Size of one pixel of the pictures, for the scale beside them.
+        Size of one pixel of the pictures as they are on the disk, for the scale beside them.
     depth : int, default=10
         Convolution layers of the network that predicts the property (6 n + 4).
     epochs : int, default=20
@@ -117,7 +130,8 @@ class LotsSettings:
     table: str | None = None
     size: int | None = None
     overlap: float = 0.0
-    scale_bar: int = 0
+    downscale: int = 1
+    scale_bar: int | str | None = None
     pixel_nm: float | None = None
     depth: int = 10
     epochs: int = 20
@@ -171,8 +185,9 @@ class LotsSettings:
                 continue
             if not _is_whole(value) or value < least:
                 found.append(f"{name} must be a whole number of at least {least}, not {value!r}.")
-        if not _is_whole(self.scale_bar) or self.scale_bar < 0:
-            found.append(f"scale_bar must be a number of px from 0, not {self.scale_bar!r}.")
+        rows = given["scale_bar"]
+        if rows not in (None, "auto") and (not _is_whole(rows) or rows < 0):
+            found.append(f"scale_bar must be a number of px from 0, or 'auto', not {rows!r}.")
         if not _is_whole(self.seed) or not 0 <= self.seed < 2**32:
             found.append(f"seed must be a whole number from 0 to {2**32 - 1}, not {self.seed!r}.")
         for name, low, high in (

@@ -29,7 +29,9 @@ def headline(results: Mapping[str, Any]) -> str:
 def sentences(results: Mapping[str, Any]) -> list[str]:
     """Return what was found, one sentence each."""
     scores = results["scores"]
-    found = [scores["skill_sentence"]]
+    known = results["identifiability"]
+    found = list(known["sentences"]) if known is not None and known["flags"] else []
+    found.append(scores["skill_sentence"])
     if scores["leaks"] and scores["tile_split"]["by_tile"]["r2"] > _NOTABLE:
         found.append(_leak(scores))
     if results["backward"] and scores["skill"] != "none":
@@ -51,13 +53,15 @@ def _causes(results: Mapping[str, Any]) -> list[str]:
     """Return which attributes the network asks to change, over the explained lots."""
     backward = results["backward"]
     name = results["data"]["property"]["name"]
+    flagged = set((results["identifiability"] or {}).get("flagged", ()))
     signs: dict[str, list[float]] = {}
     for lot in backward["lots"]:
         for question in lot["questions"]:
             if question["direction"] not in _UPWARDS:
                 continue
             for attribute, mean in zip(question["attributes"], question["mean"], strict=True):
-                signs.setdefault(attribute, []).append(mean)
+                if attribute not in flagged:
+                    signs.setdefault(attribute, []).append(mean)
     raised = [a for a, means in signs.items() if means and min(means) > _SAID]
     lowered = [a for a, means in signs.items() if means and max(means) < -_SAID]
     parts = [f"more {listed(raised)}"] if raised else []
