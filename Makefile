@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 # One thread per worker process: two pytest workers with two threads each would fight over two cores.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: study test check lint fast bench nightly reproduce clean
+.PHONY: study test check lint fast bench nightly reproduce demo-editor clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -38,6 +38,11 @@ fast: $(INSTALLED)
 reproduce: $(INSTALLED)
 	$(BIN)/matlever reproduce nanorods --out out/nanorods
 	$(BIN)/matlever reproduce green-lime --out out/green-lime
+	$(BIN)/matlever reproduce sem --out out/sem
+
+## The editor of simulated micrographs that ships with the package, made again (about 80 minutes of one core).
+demo-editor: $(INSTALLED)
+	$(ONE_THREAD) $(BIN)/python benchmarks/train_demo_editor.py
 
 ## Every figure a claim rests on, printed by the script that measured it.
 bench: $(INSTALLED)
@@ -48,6 +53,9 @@ bench: $(INSTALLED)
 	$(ONE_THREAD) $(BIN)/python benchmarks/explain.py
 	$(ONE_THREAD) $(BIN)/python benchmarks/counterfactual.py
 	$(ONE_THREAD) $(BIN)/python benchmarks/recommend.py
+	$(ONE_THREAD) $(BIN)/python benchmarks/micrographs.py
+	$(ONE_THREAD) $(BIN)/python benchmarks/lots.py
+	$(ONE_THREAD) $(BIN)/python benchmarks/editors.py
 
 nightly: $(INSTALLED)
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2

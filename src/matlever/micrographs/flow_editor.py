@@ -83,6 +83,7 @@ class FlowEditor:
 
     is_differentiable = True
     most_rows = 128
+    usual_budget = 120
 
     def __init__(
         self,

@@ -31,6 +31,7 @@ class ExactEditor:
     """
 
     most_rows = 256
+    usual_budget = 300
 
     def __init__(self, *, fixed: Sequence[str] = ()) -> None:
         self.space = KnobSpace(
