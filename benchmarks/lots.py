@@ -1,0 +1,166 @@
+"""Lots of simulated tiles: bad ones found, memory, scores on unseen lots, attributes that hide.
+
+    python benchmarks/lots.py                        # all parts, about 25 minutes of one core
+    python benchmarks/lots.py --part quality memory
+
+Parts:
+
+- quality: recall and false alarms of the quality filter, tile by tile against the truth;
+- memory: peak memory of reading, one round of training and predicting 2,000 and 20,000 tiles, each
+  in a process of its own;
+- regressor: random tiles (the paper's protocol), lots held out, and both on shuffled lots;
+- confounded: what is flagged where facetness falls as size rises, and where it does not.
+
+Every seed here is 1,000 or more: nothing was tuned on them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from matlever.micrographs import (
+    ATTRIBUTES,
+    TileRegressor,
+    identifiability,
+    lot_texture,
+    poor_tiles,
+    read_lots,
+    simulate_sem,
+    validate_lots,
+)
+from matlever.storage import write_json
+
+PARTS = ("quality", "memory", "regressor", "confounded")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--part", nargs="*", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--cache", type=Path, default=Path("build/lots"))
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    torch.set_num_threads(asked.threads)
+    if asked.child:
+        child(Path(asked.child))
+        return
+    for part in asked.part:
+        begun = time.process_time()
+        {
+            "quality": quality,
+            "memory": memory,
+            "regressor": lambda: regressor(asked.cache),
+            "confounded": confounded,
+        }[part]()
+        print(f"  ({time.process_time() - begun:.0f} s CPU)", flush=True)
+
+
+def quality() -> None:
+    print("\nquality filter, simulated tiles with 20 % bad ones")
+    for side, seeds, n_tiles in ((64, (1001, 1002, 1003), 120), (128, (1004,), 40)):
+        for seed in seeds:
+            lots = simulate_sem(20, n_tiles, side, bad_share=0.2, random_state=seed)
+            found, truth = poor_tiles(lots.tiles) != "", lots.truth.is_bad.to_numpy()
+            by_kind = {
+                kind: float(found[(lots.truth.bad_kind == kind).to_numpy()].mean())
+                for kind in sorted(set(lots.truth.bad_kind) - {""})
+            }
+            print(
+                f"  {side} px, seed {seed}, {len(truth):,} tiles: "
+                f"recall {found[truth].mean():.3f}, false alarms {found[~truth].mean():.3%}; "
+                + ", ".join(f"{kind} {share:.2f}" for kind, share in by_kind.items())
+            )
+
+
+def memory() -> None:
+    print("\npeak memory of reading, one round of training and predicting (tiles of 64 px)")
+    drawn = simulate_sem(10, 50, 64, random_state=1010)
+    for n in (2_000, 20_000):
+        with tempfile.TemporaryDirectory() as folder:
+            root = Path(folder)
+            for name in drawn.tiles.lot_names:
+                (root / name).mkdir()
+            rng = np.random.default_rng(0)
+            for i in range(n):
+                lot = i % 10
+                tile = drawn.tiles.images[50 * lot + (i // 10) % 50]
+                shown = np.roll(tile, rng.integers(64), axis=int(rng.integers(2)))
+                Image.fromarray(shown).save(root / drawn.tiles.lot_names[lot] / f"{i:06d}.png")
+            drawn.table.drop(columns=list(ATTRIBUTES)).to_csv(root / "lots.csv")
+            done = subprocess.run(
+                [sys.executable, __file__, "--child", str(root)],
+                check=True,
+                capture_output=True,
+                text=True,
+            )
+            print(f"  {n:6,d} tiles: {done.stdout.strip().splitlines()[-1]}", flush=True)
+
+
+def child(root: Path) -> None:
+    """Read, train, predict, and say how much memory each took at most."""
+    import resource
+
+    def peak() -> float:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+    begun = time.perf_counter()
+    lots = read_lots(root, quality=False, cache=root / "cache")
+    told = [f"read {peak():.0f} MB ({len(lots.tiles) / (time.perf_counter() - begun):.0f} tiles/s)"]
+    model = TileRegressor.compact(epochs=1).fit(lots.tiles, lots.of_tiles("peak_stress_psi"))
+    told.append(f"trained {peak():.0f} MB")
+    begun = time.perf_counter()
+    model.predict(lots.tiles)
+    rate = len(lots.tiles) / (time.perf_counter() - begun)
+    told.append(f"predicted {peak():.0f} MB ({rate:.0f} tiles/s)")
+    print(", ".join(told))
+
+
+def regressor(cache: Path) -> None:
+    print("\ntile regressor, 30 unconfounded lots x 80 tiles of 64 px")
+    lots = simulate_sem(30, 80, 64, random_state=1100)
+    found = validate_lots(
+        TileRegressor.compact(),
+        lots.tiles,
+        lots.of_tiles(),
+        name="peak stress",
+        checkpoint=cache / "validation",
+    )
+    cache.mkdir(parents=True, exist_ok=True)
+    write_json(cache / "validation.json", found.to_dict())
+    print(found)
+    print(found.verdict)
+    print(json.dumps({k: v for k, v in found.to_dict().items() if "r2" in k or "mape" in k}))
+
+
+def confounded() -> None:
+    print("\nattributes of 30 lots x 40 tiles: facetness against size")
+    for asked, seeds in ((0.7, range(1300, 1310)), (0.0, range(1310, 1330))):
+        flagged: list[tuple[str, ...]] = []
+        r = []
+        for seed in seeds:
+            lots = simulate_sem(30, 40, 64, confounding=asked, random_state=seed)
+            found = identifiability(lots.table[list(ATTRIBUTES)], lot_texture(lots.tiles))
+            flagged.append(found.unclear)
+            r.append(found.correlation[0, 3])
+        facet = sum("facetness" in names for names in flagged)
+        none = sum(not names for names in flagged)
+        print(
+            f"  asked r = {-asked:g}, found {min(r):.2f} to {max(r):.2f}: facetness flagged in "
+            f"{facet} of {len(flagged)} sets of lots, nothing flagged in {none}; flags: "
+            f"{sorted(set(flagged))}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
