@@ -261,7 +261,14 @@ def brightness_lots(n_lots=8, n_each=8):
 def test_an_attribute_that_can_be_seen_is_edited_and_tiles_are_redrawn():
     tiles = brightness_lots()
     settings = AttGANSettings.narrow(
-        width=8, levels=2, batch_size=16, n_epochs=225, n_d=2, learning_rate=1e-3, head_width=32
+        width=8,
+        levels=2,
+        shortcut_layers=0,
+        head_width=32,
+        batch_size=16,
+        n_epochs=120,
+        learning_rate=1e-3,
+        reconstruction_weight=20,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # edits are not weak
@@ -270,7 +277,7 @@ def test_an_attribute_that_can_be_seen_is_edited_and_tiles_are_redrawn():
     drawn = editor.render(tiles, np.broadcast_to(asked[:, None], (len(tiles), 5, 1)))
     brightest = drawn.images.reshape(len(tiles), 5, -1).max(axis=2).mean(axis=0)
     assert (np.diff(brightest) > 0).all()
-    assert 0.4 < np.polyfit(asked, brightest, 1)[0] / 0.8 < 1.4  # the true change is 0.8
+    assert 0.25 < np.polyfit(asked, brightest, 1)[0] / 0.8 < 1.2  # true edits have 1
     same_again = editor.render(tiles, tiles.attributes[:, None, :])
     assert np.abs(same_again.images - tiles.images).mean() < 0.03
     assert editor.curves.gain[-1][0] > 0.4
