@@ -27,6 +27,7 @@ REASONS = ("empty", "black margin", "saturation", "defocus", "shifted half")
 
 _CHUNK_PIXELS = 1 << 20
 _WORKING_SIDE = 128  # larger tiles are looked at with pixels averaged
+_SMALLEST_FOR_SEAMS = 48  # smaller tiles have too few pixels along a line to tell a seam
 _FEW = 12  # a lot with fewer tiles has no usual value of its own
 _DARK, _WHITE = 0.04, 0.99  # a margin is one or the other ...
 _FLAT = 2 / 255  # ... within this, but for 2 % of its pixels
@@ -86,7 +87,7 @@ class TileMeasures:
     detail : ndarray
         Logarithm of the contrast between 0.7 and 1.5 px without noise, over that between 3 and 6.
     seam : ndarray
-        Log-odds of the worst line.
+        Log-odds of the worst line; minus infinity in tiles of less than 48 px, too few to tell.
     """
 
     margin: NDArray[np.float64]
@@ -164,7 +165,7 @@ def measure_tiles(images: NDArray[Any]) -> TileMeasures:
         structure=structure,
         sharpness=sharpness,
         detail=detail,
-        seam=seam_log_odds(small),
+        seam=seam_log_odds(small) if side >= _SMALLEST_FOR_SEAMS else np.full(len(grey), -np.inf),
     )
 
 
@@ -191,7 +192,8 @@ def judge_tiles(
     usual = ~is_empty & (m.margin < limits.margin)  # what the medians are taken over
     sharp = _from_usual(m.sharpness, lot, usual)
     detail = _from_usual(m.detail, lot, usual)
-    seam = _from_usual(m.seam, lot, usual)
+    can_tell = np.isfinite(m.seam)
+    seam = _from_usual(np.where(can_tell, m.seam, 0.0), lot, usual)
     k = limits.spread
     flags = {
         "empty": is_empty,
