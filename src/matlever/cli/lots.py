@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from matlever.cli.console import ProgressCallback
     from matlever.study import LotsStudy
 
-__all__ = ["lots_options", "print_lots_study", "simulate_lots", "study_of_lots"]
+__all__ = [
+    "is_study_of_lots",
+    "lots_options",
+    "print_lots_study",
+    "print_sem",
+    "report_of_lots",
+    "reproduction_of_micrographs",
+    "simulate_lots",
+    "split_options",
+    "study_of_lots",
+]
 
 # Options of `matlever study` that a folder of lots has too, by the setting they set.
 _SHARED = ("goals", "seed", "jobs", "device", "level", "fixed", "folds")
@@ -109,6 +119,50 @@ def study_of_lots(
     done = run_lots_study(source, out=out, overwrite=force, progress=progress, **of_tables, **own)
     write_lots_report(done.results, done.folder / "report.html")
     return done
+
+
+def is_study_of_lots(folder: Path) -> bool:
+    """Return whether a folder holds a finished study of lots."""
+    from matlever.study.lots.folder import LOTS_SCHEMA, schema_of
+
+    return schema_of(folder / "results.json") == LOTS_SCHEMA
+
+
+def report_of_lots(folder: Path, out: Path | None) -> Path:
+    """Write the report of a finished study of lots again."""
+    from matlever.report import write_lots_report
+    from matlever.study import load_lots_study
+
+    done = load_lots_study(folder)
+    return write_lots_report(done.results, out or done.folder / "report.html")
+
+
+def reproduction_of_micrographs(
+    folder: Path, seed: int, quick: bool, progress: ProgressCallback | None
+) -> dict[str, Any]:
+    """Run the reproduction of the micrograph study, and write its page."""
+    from matlever.report import write_sem_reproduction
+    from matlever.study import reproduce_sem
+
+    found = reproduce_sem(folder, seed=seed, quick=quick, progress=progress)
+    write_sem_reproduction(found, folder / "report.html")
+    return found
+
+
+def print_sem(found: Mapping[str, Any], folder: Path) -> None:
+    """Print the micrograph study's figures beside ours, in words."""
+    out = standard_output()
+    out.print(found["title"])
+    out.print(found["statement"])
+    grid = text_grid("figure", "in the paper", "here")
+    for position in (1, 2):
+        grid.columns[position].justify = "left"
+    for figure in found["figures"]:
+        grid.add_row(f"{figure['number']}", printable(figure["paper"]), printable(figure["ours"]))
+    out.print(grid)
+    for sentence in found["sentences"]:
+        out.print(printable(sentence))
+    out.print(f"Report: {folder / 'report.html'}")
 
 
 def print_lots_study(study: LotsStudy) -> None:

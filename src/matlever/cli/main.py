@@ -12,8 +12,12 @@ from matlever._version import __version__
 from matlever.cli.advice import change, next_experiments
 from matlever.cli.errors import guarded, printable
 from matlever.cli.lots import (
+    is_study_of_lots,
     lots_options,
     print_lots_study,
+    print_sem,
+    report_of_lots,
+    reproduction_of_micrographs,
     simulate_lots,
     split_options,
     study_of_lots,
@@ -184,6 +188,9 @@ def predict(
 @guarded
 def report(study_folder: Path, out: Path | None) -> None:
     """Write the report of a finished STUDY again."""
+    if is_study_of_lots(study_folder):
+        click.echo(str(report_of_lots(study_folder, out)))
+        return
     from matlever.report import write_report
     from matlever.study import load_study
 
@@ -193,7 +200,7 @@ def report(study_folder: Path, out: Path | None) -> None:
 
 
 @main.command()
-@click.argument("work", type=click.Choice(["nanorods", "green-lime"]))
+@click.argument("work", type=click.Choice(["nanorods", "green-lime", "sem"]))
 @click.option(
     "--out",
     "-o",
@@ -201,10 +208,13 @@ def report(study_folder: Path, out: Path | None) -> None:
     help="Folder to write to; default: WORK-reproduction.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
+@click.option("--quick", is_flag=True, help="sem: few small lots, to see the way in a minute.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress display.")
 @guarded
-def reproduce(work: str, out: Path | None, seed: int, as_json: bool, quiet: bool) -> None:
+def reproduce(
+    work: str, out: Path | None, seed: int, quick: bool, as_json: bool, quiet: bool
+) -> None:
     """Print a published work's figures beside ours.
 
     nanorods: Table 1 of the seeded-growth nanorod paper (28 samples, SMOTE-REG, dense networks), on
@@ -212,10 +222,23 @@ def reproduce(work: str, out: Path | None, seed: int, as_json: bool, quiet: bool
 
     green-lime: Table 1 of the Green LIME paper (explanations by designed experiments and by LIME of
     a curve at eleven points), with matlever's explanations.
+
+    sem: Figures 4 to 10 of the micrograph study (lots of tiles, edited pictures, forward and
+    backward explanation), on simulated lots; about 25 minutes on two cores.
     """
     from matlever.cli.console import progress_display
 
     folder = out or Path(f"{work}-reproduction")
+    if quick and work != "sem":
+        raise SettingsError(f"--quick is for sem; {work} is quick as it is.")
+    if work == "sem":
+        with progress_display(quiet, "s of work") as progress:
+            shown = reproduction_of_micrographs(folder, seed, quick, progress)
+        if as_json:
+            print_json(shown)
+        else:
+            print_sem(shown, folder)
+        return
     with progress_display(quiet) as progress:
         from matlever.report import write_green_lime, write_reproduction
         from matlever.study import reproduce_green_lime, reproduce_nanorods

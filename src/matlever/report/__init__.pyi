@@ -7,6 +7,9 @@ from .lots_report import write_lots_report as write_lots_report
 from .reproduction import REPRODUCTION_SCHEMA as REPRODUCTION_SCHEMA
 from .reproduction import render_reproduction as render_reproduction
 from .reproduction import write_reproduction as write_reproduction
+from .sem_reproduction import SEM_SCHEMA as SEM_SCHEMA
+from .sem_reproduction import render_sem_reproduction as render_sem_reproduction
+from .sem_reproduction import write_sem_reproduction as write_sem_reproduction
 from .study_report import RESULTS_SCHEMA as RESULTS_SCHEMA
 from .study_report import render_part as render_part
 from .study_report import render_report as render_report

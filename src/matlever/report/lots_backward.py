@@ -15,7 +15,7 @@ from matlever.report.lots_forward import flagged_attributes, property_label
 from matlever.report.overview import warning_box
 from matlever.report.tile_pictures import Scale, tile_picture
 
-__all__ = ["LOT_CHANGE_ANCHOR", "lot_change_section"]
+__all__ = ["LOT_CHANGE_ANCHOR", "lot_change_section", "one_tile", "whole_lot"]
 
 LOT_CHANGE_ANCHOR = "change"
 _DIRECTIONS = {
@@ -66,16 +66,15 @@ def _lot(lot: Mapping[str, Any], place: int, attributes: list[str], what: str, s
     return (
         f'<div class="lot"><h3>Lot {text(name, 60)}: measured {text(what, 80)} {measured}</h3>'
         f'<ul class="plain">{said}</ul><div class="pair">'
-        f"<div><h4>One tile</h4>{_one_tile(questions, name, attributes, uid, scale)}</div>"
-        f"<div><h4>Mean over the lot</h4>{_whole(questions, name, attributes, uid)}</div>"
+        f"<div><h4>One tile</h4>{one_tile(lot, attributes, uid, scale)}</div>"
+        f"<div><h4>Mean over the lot</h4>{whole_lot(lot, attributes, uid)}</div>"
         f"</div>{_shares(questions)}</div>"
     )
 
 
-def _one_tile(
-    questions: list[Mapping[str, Any]], lot: str, attributes: list[str], uid: str, scale: Scale
-) -> str:
-    """Return a tile as it is and as it would look, with bars of what changes."""
+def one_tile(lot_found: Mapping[str, Any], attributes: list[str], uid: str, scale: Scale) -> str:
+    """Return a tile of a lot as it is and as it would look, with bars of what changes."""
+    questions, lot = records(lot_found.get("questions")), string(lot_found.get("lot"))
     pictures: list[str] = []
     bars: list[ChangeBars] = []
     for question in questions:
@@ -118,7 +117,9 @@ def _shown_row(question: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return rows[position] if 0 <= position < len(rows) else None
 
 
-def _whole(questions: list[Mapping[str, Any]], lot: str, attributes: list[str], uid: str) -> str:
+def whole_lot(lot_found: Mapping[str, Any], attributes: list[str], uid: str) -> str:
+    """Return the mean changes over the tiles of a lot as bars."""
+    questions, lot = records(lot_found.get("questions")), string(lot_found.get("lot"))
     bars = []
     for question in questions:
         mean, sd = (as_floats(numbers(question.get(key))) for key in ("mean", "sd"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,15 @@ from matlever.report.sweep_figure import Sweep, sweep_limits, sweep_panel
 from matlever.report.sweeps_part import read_sweep
 from matlever.report.tile_pictures import Scale, tile_picture
 
-__all__ = ["TURN_ANCHOR", "turn_section"]
+__all__ = [
+    "TURN_ANCHOR",
+    "flagged_attributes",
+    "lot_boxes",
+    "property_label",
+    "strips",
+    "sweep_grid",
+    "turn_section",
+]
 
 TURN_ANCHOR = "turn"
 
@@ -26,16 +34,7 @@ def turn_section(results: Mapping[str, Any], mark: str = "") -> str:
     lots = records(pick(results, "forward", "lots"))
     if not lots:
         return ""
-    what = property_label(results)
-    scale = Scale(number(pick(results, "data", "pixel_nm")))
-    sweeps = {
-        (place, string(one.get("knob"))): swept
-        for place, lot in enumerate(lots)
-        for one in records(lot.get("sweeps"))
-        if (swept := read_sweep(one)) is not None
-    }
-    limits = sweep_limits(list(sweeps.values())) or (0.0, 1.0)
-    body = "".join(_strips(lot, scale, what) for lot in lots)
+    body = "".join(strips(results, lot) for lot in lots)
     return (
         f'<section id="{TURN_ANCHOR}"><h2>What happens when an attribute is turned{mark}</h2>'
         f"<p>One attribute is turned from 0 to 1, the others stay. A tile is redrawn as a lot with "
@@ -43,8 +42,8 @@ def turn_section(results: Mapping[str, Any], mark: str = "") -> str:
         "predicts for the new picture.</p>"
         f"{_flag_note(results)}"
         f"<h3>The pictures</h3>{body}"
-        f"<h3>What is predicted, attribute by lot</h3>{_grid(results, lots, sweeps, limits, what)}"
-        f"<h3>All tiles of a lot</h3>{_boxes(results, lots, limits, what)}"
+        f"<h3>What is predicted, attribute by lot</h3>{sweep_grid(results)}"
+        f"<h3>All tiles of a lot</h3>{lot_boxes(results)}"
         f"{_shift(results)}</section>"
     )
 
@@ -75,11 +74,28 @@ def _flag_note(results: Mapping[str, Any]) -> str:
     )
 
 
-def _strips(lot: Mapping[str, Any], scale: Scale, what: str) -> str:
+def _swept(results: Mapping[str, Any]) -> dict[tuple[int, str], Sweep]:
+    """Return the sweeps that can be drawn, by position of the lot and attribute."""
+    return {
+        (place, string(one.get("knob"))): swept
+        for place, lot in enumerate(records(pick(results, "forward", "lots")))
+        for one in records(lot.get("sweeps"))
+        if (swept := read_sweep(one)) is not None
+    }
+
+
+def strips(
+    results: Mapping[str, Any], lot: Mapping[str, Any], attributes: Collection[str] | None = None
+) -> str:
+    """Return a tile of one lot redrawn along its attributes, or along some of them."""
+    scale = Scale(number(pick(results, "data", "pixel_nm")))
+    what = property_label(results)
     name = string(lot.get("lot"))
     parts = []
     for strip in records(lot.get("strips")):
         attribute = string(strip.get("attribute"))
+        if attributes is not None and attribute not in attributes:
+            continue
         predicted = _along(lot, attribute, int(number(strip.get("position")) or 0))
         pictures = [
             tile_picture(
@@ -128,13 +144,11 @@ def _two(value: float | None) -> str:
     return "–" if value is None else fixed(value, 2)
 
 
-def _grid(
-    results: Mapping[str, Any],
-    lots: list[Mapping[str, Any]],
-    sweeps: Mapping[tuple[int, str], Sweep],
-    limits: tuple[float, float],
-    what: str,
-) -> str:
+def sweep_grid(results: Mapping[str, Any]) -> str:
+    """Return one panel for each attribute and lot."""
+    lots = records(pick(results, "forward", "lots"))
+    what, sweeps = property_label(results), _swept(results)
+    limits = sweep_limits(list(sweeps.values())) or (0.0, 1.0)
     panels: list[str] = []
     flagged = set(flagged_attributes(results))
     for attribute in [string(name) for name in items(pick(results, "forward", "attributes"))]:
@@ -167,12 +181,11 @@ def _grid(
     )
 
 
-def _boxes(
-    results: Mapping[str, Any],
-    lots: list[Mapping[str, Any]],
-    limits: tuple[float, float],
-    what: str,
-) -> str:
+def lot_boxes(results: Mapping[str, Any], only: Collection[str] | None = None) -> str:
+    """Return box plots over the tiles of each lot, for all attributes or some of them."""
+    lots = records(pick(results, "forward", "lots"))
+    what = property_label(results)
+    limits = sweep_limits(list(_swept(results).values())) or (0.0, 1.0)
     attributes = [string(a.get("name")) for a in records(pick(results, "data", "attributes"))]
     parts = []
     for place, lot in enumerate(lots):
@@ -182,7 +195,7 @@ def _boxes(
         for one in records(lot.get("sweeps")):
             boxes = _read_boxes(one)
             attribute = string(one.get("knob"))
-            if boxes is None:
+            if boxes is None or (only is not None and attribute not in only):
                 continue
             j = attributes.index(attribute) if attribute in attributes else -1
             drawn = box_panel(

@@ -11,7 +11,7 @@ from matlever.report.held_out import as_floats
 from matlever.report.lots_figures import LotPoints, error_bars, lot_plot
 from matlever.report.lots_forward import property_label
 
-__all__ = ["SCORES_ANCHOR", "lot_scores_section", "score_facts", "skill_pill"]
+__all__ = ["SCORES_ANCHOR", "lot_by_lot", "lot_scores_section", "score_facts", "skill_pill"]
 
 SCORES_ANCHOR = "predict"
 _SKILLS = {
@@ -42,7 +42,7 @@ def lot_scores_section(results: Mapping[str, Any], mark: str = "") -> str:
         f'<div class="say{bad}"><p>{said or DASH}</p></div>'
         "<p>A network looks at one tile and predicts the property of its lot. All tiles of a lot "
         "share one measurement, so the honest question is a lot whose tiles it has never seen.</p>"
-        f"{_table(scores)}<p>{verdict}</p>{_figures(scores, what)}</section>"
+        f"{_table(scores)}<p>{verdict}</p>{lot_by_lot(scores, what)}</section>"
     )
 
 
@@ -89,7 +89,8 @@ def _percent(value: float | None) -> str:
     return DASH if value is None else f"{fixed(value, 1)}\N{NO-BREAK SPACE}%"
 
 
-def _figures(scores: Mapping[str, Any], what: str) -> str:
+def lot_by_lot(scores: Mapping[str, Any], what: str) -> str:
+    """Return predictions and errors lot by lot, for lots never seen."""
     table = pick(scores, "lots_held_out", "lots")
     points = _points(table)
     drawn = lot_plot(

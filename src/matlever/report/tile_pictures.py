@@ -33,9 +33,8 @@ margin-top:.3rem;line-height:1}
 margin:1rem 0}
 .lotgrid .tile img{width:100%}
 .sheet{display:flex;flex-wrap:wrap;gap:.5rem}
-.three{display:flex;flex-wrap:wrap;gap:1rem 1.2rem;align-items:flex-start}
-.three .bars{flex:1 1 15rem;min-width:13rem}
-.lot h4{font-family:inherit;font-size:1rem;margin:1.6rem 0 .3rem;font-weight:600}
+.lot>h4,.pair>div>h4{font-family:inherit;font-size:1rem;margin:1.6rem 0 .3rem;font-weight:600}
+.pair>.panel>h4{margin-top:0}
 .pale{opacity:.5}
 """
 

@@ -27,6 +27,7 @@ from .run import load_study as load_study
 from .run import read_study_table as read_study_table
 from .run import run_study as run_study
 from .run import study_settings as study_settings
+from .sem import reproduce_sem as reproduce_sem
 from .settings import StudySettings as StudySettings
 from .turn import Wishes as Wishes
 from .turn import find_column as find_column

@@ -217,6 +217,11 @@ def load_study(folder: str | os.PathLike[str]) -> Study:
     except ValueError as error:
         raise StudyError(f"{path / 'results.json'} cannot be read ({error}).") from error
     schema = results.get("schema") if isinstance(results, dict) else None
+    if schema == "matlever-lots-results/1":
+        raise StudyError(
+            f"{path} holds a study of lots of micrographs, not of a table: in Python read it with "
+            "load_lots_study; its report is written again with `matlever report`."
+        )
     if schema != RESULTS_SCHEMA:
         raise StudyError(
             f"{path / 'results.json'} has schema {schema!r}; this version reads "

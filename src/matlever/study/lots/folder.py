@@ -19,6 +19,7 @@ __all__ = [
     "change_frame",
     "check_lots_folder",
     "check_same_lots",
+    "schema_of",
     "sweep_frame",
     "write_lot_tables",
 ]
@@ -34,12 +35,12 @@ def check_lots_folder(folder: Path) -> None:
     if not folder.is_dir():
         return
     names = {path.name for path in folder.iterdir()}
-    if names and not (names & {PARTS, TILES} or _schema(folder / "results.json") == LOTS_SCHEMA):
+    if names and not (names & {PARTS, TILES} or schema_of(folder / "results.json") == LOTS_SCHEMA):
         raise StudyError(
             f"{folder} is not empty and holds no study of lots: nothing is written there. "
             "Choose another folder with --out."
         )
-    if "model" in names and _schema(folder / "model" / "model.json") != MODEL_SCHEMA:
+    if "model" in names and schema_of(folder / "model" / "model.json") != MODEL_SCHEMA:
         raise StudyError(
             f"{folder / 'model'} was not written by matlever: nothing is written there. "
             "Choose another folder with --out."
@@ -59,7 +60,8 @@ def check_same_lots(folder: Path, sha256: str, source: str) -> None:
         )
 
 
-def _schema(path: Path) -> str | None:
+def schema_of(path: Path) -> str | None:
+    """Return the schema that a JSON file names, if it is there and names one."""
     try:
         document = read_json(path)
     except (OSError, ValueError):
