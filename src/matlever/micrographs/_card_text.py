@@ -30,7 +30,7 @@ def card_text(card: ReportCard) -> str:
         each = ", ".join(
             f"{name} {a:.2f}" for name, a in zip(card.names, card.exact.correlation, strict=True)
         )
-        lines.append(f"Correlation of changes with exact ones, pixel by pixel: {each}")
+        lines.append(f"Correlation with exact edits, pixel by pixel, given the tile: {each}")
     r = card.realism
     lines.append(
         f"Spectrum {r.spectrum_db:.2f} dB from real (real from real {r.spectrum_real_db:.2f}), "

@@ -87,6 +87,7 @@ def train_network(
     targets: NDArray[np.float64],
     loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     *,
+    rows: NDArray[np.intp] | None = None,
     n_epochs: int,
     batch_size: int = 64,
     learning_rate: float = 4e-3,
@@ -109,6 +110,8 @@ def train_network(
         What is learnt.
     loss : callable
         Of outputs and targets, both (B, n_outputs).
+    rows : ndarray of int or None
+        Positions of the tiles to learn from; None takes all.
     n_epochs, batch_size, learning_rate
         The schedule.
     seed : sequence of int
@@ -119,7 +122,8 @@ def train_network(
         Said there.
     """
     generator = np.random.default_rng(list(seed))
-    per_epoch = max(1, -(-len(tiles) // batch_size))
+    rows = np.arange(len(tiles)) if rows is None else rows
+    per_epoch = max(1, -(-len(rows) // batch_size))
     wanted = torch.from_numpy(np.asarray(targets, dtype=np.float32))
     decayed = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
@@ -135,13 +139,13 @@ def train_network(
     network.train()
     with one_torch_thread():
         for epoch in range(n_epochs):
-            order = generator.permutation(len(tiles))
-            for rows in np.array_split(order, per_epoch):
-                rows = np.sort(rows)
-                x = tiles[rows].tensor().contiguous(memory_format=torch.channels_last)
+            order = generator.permutation(rows)
+            for batch in np.array_split(order, per_epoch):
+                batch = np.sort(batch)
+                x = tiles[batch].tensor().contiguous(memory_format=torch.channels_last)
                 x = _flipped(x, generator)
                 optimizer.zero_grad(set_to_none=True)
-                loss(network(x), wanted[torch.from_numpy(rows)]).backward()  # type: ignore[no-untyped-call]
+                loss(network(x), wanted[torch.from_numpy(batch)]).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 schedule.step()
             if progress is not None:
@@ -157,11 +161,14 @@ def _flipped(x: torch.Tensor, generator: np.random.Generator) -> torch.Tensor:
     return x
 
 
-def predict_in_batches(network: nn.Module, tiles: Tiles) -> NDArray[np.float64]:
-    """Return a network's numbers for tiles, of shape (n, n_outputs), in flat memory."""
+def predict_in_batches(
+    network: nn.Module, tiles: Tiles, rows: NDArray[np.intp] | None = None
+) -> NDArray[np.float64]:
+    """Return a network's numbers for tiles, or some of them, (n, n_outputs), in flat memory."""
+    rows = np.arange(len(tiles)) if rows is None else rows
     found = []
     with torch.no_grad(), one_torch_thread():
-        for start in range(0, len(tiles), _BATCH):
-            x = tiles[start : start + _BATCH].tensor()
+        for start in range(0, len(rows), _BATCH):
+            x = tiles[rows[start : start + _BATCH]].tensor()
             found.append(network(x.contiguous(memory_format=torch.channels_last)).numpy())
     return np.concatenate(found).astype(np.float64) if found else np.empty((0, 0))

@@ -192,9 +192,10 @@ class NetworkMeter:
         self.network_ = self._network()
         train_network(
             self.network_,
-            tiles[~aside],
-            (learnt - self.mean_) / self.scale_,
+            tiles,
+            (wanted - self.mean_) / self.scale_,
             torch.nn.functional.mse_loss,
+            rows=np.flatnonzero(~aside),
             n_epochs=self.n_epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
@@ -202,7 +203,7 @@ class NetworkMeter:
             progress=progress,
             what="network meter",
         )
-        found = self.predict(tiles[aside])
+        found = self._read(tiles, np.flatnonzero(aside))
         self.r2_ = _r2(wanted[aside], found, self.names_)
         errors = np.abs(found - wanted[aside]).mean(axis=0)
         self.mae_ = dict(zip(self.names_, errors.tolist(), strict=True))
@@ -230,10 +231,13 @@ class NetworkMeter:
         DataError
             If tiles have another size or number of channels than those it learnt from.
         """
+        _check_side(self, tiles)
+        return self._read(tiles, np.arange(len(tiles)))
+
+    def _read(self, tiles: Tiles, rows: NDArray[np.intp]) -> Array:
         from matlever.micrographs._texture_network import predict_in_batches
 
-        _check_side(self, tiles)
-        found = predict_in_batches(self.network_, tiles).reshape(len(tiles), len(self.names_))
+        found = predict_in_batches(self.network_, tiles, rows).reshape(-1, len(self.names_))
         read: Array = found * self.scale_ + self.mean_
         return read
 

@@ -257,8 +257,8 @@ def _network_scores(
             what=f"judge {part + 1} of {n_folds}",
         )
         for which, tiles, of in ((0, real, fold), (1, edited, edited_fold)):
-            rows = of == part
-            scores[which][rows] = predict_in_batches(network, tiles[rows])[:, 0]
+            rows = np.flatnonzero(of == part)
+            scores[which][rows] = predict_in_batches(network, tiles, rows)[:, 0]
     return scores
 
 

@@ -58,7 +58,9 @@ class ExactComparison:
     ----------
     names : tuple of k str
     correlation : ndarray of shape (k,)
-        Mean over tiles and values of the correlation, over pixels, of the two changes.
+        Mean over tiles and values of the partial correlation, over pixels, of the two edited tiles,
+        given the tile itself. (Two changes that only take the tile away would correlate by 0.5,
+        whatever they put in its place.)
     strength : ndarray of shape (k,)
         Root mean square change, over that of the exact editor.
     """
@@ -306,8 +308,8 @@ def report_card(
         exact=None if reference is None else _beside(found, reference, some, values),
         criteria=judge(network, texture, realism, identity, shift, asked, limits),
         simulated=tiles.scenes is not None,
-        pictures=found.images[:, 0],
-        exact_pictures=None if reference is None else reference.images[:, 0],
+        pictures=found.images[:, 0].copy(),
+        exact_pictures=None if reference is None else reference.images[:, 0].copy(),
         picture_values=some.attributes[0].copy(),
     )
 
@@ -382,20 +384,30 @@ def _shift(
 
 
 def _beside(found: _Swept, reference: _Swept, tiles: Tiles, values: Array) -> ExactComparison:
-    """Correlate changes with exact ones, over the pixels of each tile at each value."""
+    """Correlate edits with exact ones, over the pixels of each tile at each value."""
     k, n, m = found.images.shape[:3]
     before = tiles.unit().reshape(n, 1, -1)
+    itself = before - before.mean(axis=2, keepdims=True)
+    itself /= np.maximum(np.sqrt((itself**2).sum(axis=2, keepdims=True)), 1e-12)
     correlation, strength = np.zeros(k), np.zeros(k)
     for i in range(k):
         moved = np.abs(values[None] - tiles.attributes[:, i, None]) > _LEAST_MOVE
         a, b = (unit_images(s.images[i]).reshape(n, m, -1) - before for s in (found, reference))
         size_a, size_b = (np.sqrt((x**2).mean(axis=2)) for x in (a, b))
-        a, b = (x - x.mean(axis=2, keepdims=True) for x in (a, b))
+        a, b = (_beyond(x, itself) for x in (a, b))
         norm = np.sqrt((a**2).sum(axis=2) * (b**2).sum(axis=2))
-        each = (a * b).sum(axis=2) / np.maximum(norm, 1e-12)
+        # Where a change is nothing but rounding there is nothing to correlate.
+        each = np.where(norm > 1e-6, (a * b).sum(axis=2) / np.maximum(norm, 1e-12), 0.0)
         correlation[i] = each[moved].mean()
         strength[i] = size_a[moved].mean() / max(float(size_b[moved].mean()), 1e-12)
     return ExactComparison(tiles.names, correlation, strength)
+
+
+def _beyond(change: NDArray[Any], itself: NDArray[Any]) -> NDArray[Any]:
+    """Return changes (n, m, pixels) less their mean and the part that is the tile itself."""
+    centred = change - change.mean(axis=2, keepdims=True)
+    left: NDArray[Any] = centred - (centred * itself).sum(axis=2, keepdims=True) * itself
+    return left
 
 
 def _check(

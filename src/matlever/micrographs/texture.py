@@ -26,7 +26,7 @@ __all__ = ["TEXTURE_NAMES", "radial_log_spectrum", "texture_features"]
 Array = NDArray[np.float32]
 
 _SMALLEST_PX = 24
-_AT_A_TIME = 64  # tiles; a stack of filtered tiles then stays in the processor's cache
+_PX_AT_A_TIME = 2**18  # a stack of filtered tiles then stays in the processor's cache
 _N_BANDS = 8
 _FALLS = (0.6, 0.37, 0.15)
 _TONES = (0.02, 0.1, 0.25, 0.75, 0.9, 0.98)
@@ -104,11 +104,21 @@ def texture_features(tiles: Tiles | NDArray[Any]) -> NDArray[np.float64]:
             f"(n, height, width[, 3]); got {images.shape}."
         )
     features = np.empty((len(images), len(TEXTURE_NAMES)))
-    for start in range(0, len(images), _AT_A_TIME):
-        some = unit_images(images[start : start + _AT_A_TIME])
-        grey = some if some.ndim == 3 else some.mean(axis=3, dtype=np.float32)
-        features[start : start + _AT_A_TIME] = _measure(grey)
+    for part in _parts(images):
+        features[part] = _measure(_grey(images[part]))
     return features
+
+
+def _parts(images: NDArray[Any]) -> list[slice]:
+    """Return the slices in which tiles are measured."""
+    step = max(1, _PX_AT_A_TIME // (images.shape[1] * images.shape[2]))
+    return [slice(start, start + step) for start in range(0, len(images), step)]
+
+
+def _grey(images: NDArray[Any]) -> Array:
+    """Return some tiles as float32 (n, H, W) in [0, 1]."""
+    unit = unit_images(images)
+    return unit if unit.ndim == 3 else unit.mean(axis=3, dtype=np.float32)
 
 
 def _measure(grey: Array) -> NDArray[np.float64]:
@@ -208,9 +218,8 @@ def radial_log_spectrum(tiles: Tiles | NDArray[Any], n_bands: int = 16) -> NDArr
     spectrum : ndarray of shape (n, n_bands)
         Natural logarithm of power per px and tone in [0, 1].
     """
-    images = unit_images(tiles.images if isinstance(tiles, Tiles) else np.asarray(tiles))
-    grey = images if images.ndim == 3 else images.mean(axis=3, dtype=np.float32)
-    _, height, width = grey.shape
+    images = tiles.images if isinstance(tiles, Tiles) else np.asarray(tiles)
+    height, width = images.shape[1:3]
     frequency = _frequencies(height, width).ravel()
     edges = np.linspace(0.75 / min(height, width), np.sqrt(0.5) * (1 + 1e-9), n_bands + 1)
     ring = np.searchsorted(edges, frequency) - 1
@@ -218,8 +227,8 @@ def radial_log_spectrum(tiles: Tiles | NDArray[Any], n_bands: int = 16) -> NDArr
     filled = member.sum(axis=0) > 0
     member = member[:, filled] / member[:, filled].sum(axis=0)
     rows = [
-        _power(grey[start : start + _AT_A_TIME])[0].reshape(-1, len(frequency)) @ member
-        for start in range(0, len(grey), _AT_A_TIME)
+        _power(_grey(images[part]))[0].reshape(-1, len(frequency)) @ member
+        for part in _parts(images)
     ]
     return np.asarray(np.log(np.concatenate(rows) / (height * width) + 1e-12), dtype=np.float64)
 
