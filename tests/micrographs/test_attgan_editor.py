@@ -138,6 +138,17 @@ def test_predictions_at_settings_go_through_the_shared_gate():
     np.testing.assert_allclose(np.asarray(found).reshape(5, 3), wanted, rtol=1e-5)
 
 
+def test_mapped_tiles_and_settings_that_cannot_be_written_to_are_rendered(tmp_path):
+    made, given, values = editor(), tiles(), settings_for(5, 3)
+    np.save(tmp_path / "tiles.npy", given.images)
+    mapped = replace(given, images=np.load(tmp_path / "tiles.npy", mmap_mode="r"))
+    for array in (mapped.attributes, values):
+        array.flags.writeable = False
+    np.testing.assert_array_equal(
+        made.render(mapped, values).images, made.render(given, values).images
+    )
+
+
 def test_no_tiles_are_rendered_as_no_tiles():
     assert len(editor().render(tiles()[:0], np.empty((0, 3, 2)))) == 0
 

@@ -131,7 +131,8 @@ class Tiles:
 
         images = self.unit()
         images = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
-        return torch.from_numpy(np.ascontiguousarray(images)).to(device)
+        # Mapped files cannot be written to, of which torch would complain.
+        return torch.from_numpy(np.require(images, requirements=["C", "W"])).to(device)
 
     def edited(self, images: NDArray[Any] | torch.Tensor, values: NDArray[np.float64]) -> Tiles:
         """Return n * r tiles made from these n, tile i at ``values[i, 0]``, ``values[i, 1]``, ...
