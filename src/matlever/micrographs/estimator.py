@@ -530,13 +530,18 @@ class TileRegressor(RegressorMixin, BaseEstimator):
         self._check_channels(tiles.channels)
         if not len(tiles):
             raise NotEnoughDataError("There are no tiles to predict.")
-        parts: list[list[Array]] = [[] for _ in self.networks_]
+        # Results go to arrays made beforehand: kept pieces, lying between the buffers of batches,
+        # would keep the allocator from giving these back, and memory would grow with the tiles.
+        found: list[Array] = []
         with torch.no_grad():
             for rows in in_batches(len(tiles), _PREDICTED):
                 x = batch_tensor(tiles, rows, self.device, self.channels_last)
-                for part, network in zip(parts, self.networks_, strict=True):
-                    part.append(call(network, x).double().cpu().numpy())
-        return [np.concatenate(part) for part in parts]
+                for m, network in enumerate(self.networks_):
+                    made = call(network, x)
+                    if len(found) == m:
+                        found.append(np.empty((len(tiles), *made.shape[1:])))
+                    found[m][rows] = made.cpu().numpy()
+        return found
 
     def _shaped(self, values: Array) -> Array:
         return values[:, 0] if self.single_target_ else values
