@@ -17,9 +17,16 @@ from .flow_editor import load_flow_editor as load_flow_editor
 from .flow_training import Flow as Flow
 from .flow_training import FlowSettings as FlowSettings
 from .flow_training import train_flow as train_flow
+from .grad_cam import RandomisationCheck as RandomisationCheck
+from .grad_cam import draw_grad_cam as draw_grad_cam
+from .grad_cam import grad_cam as grad_cam
+from .grad_cam import randomisation_check as randomisation_check
 from .identifiability import ConfoundedPair as ConfoundedPair
 from .identifiability import Identifiability as Identifiability
 from .identifiability import identifiability as identifiability
+from .lot_intervals import ConformalTileRegressor as ConformalTileRegressor
+from .lot_model import LotRegressor as LotRegressor
+from .lot_model import pool_lots as pool_lots
 from .lot_validation import LotValidation as LotValidation
 from .lot_validation import validate_lots as validate_lots
 from .lots import DroppedTiles as DroppedTiles
@@ -27,6 +34,8 @@ from .lots import Lots as Lots
 from .meters import Meter as Meter
 from .meters import NetworkMeter as NetworkMeter
 from .meters import TextureMeter as TextureMeter
+from .novelty import LotNovelty as LotNovelty
+from .novelty import TileNovelty as TileNovelty
 from .overlay import draw_overlay as draw_overlay
 from .quality import QualityLimits as QualityLimits
 from .quality import poor_tiles as poor_tiles
