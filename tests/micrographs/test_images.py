@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +123,26 @@ def test_palettes_are_looked_up(tmp_path: Path, ending: str) -> None:
     picture = read(path)
     expected = np.array([0, 90, 180, 255])[GREY // 64]
     np.testing.assert_array_equal(picture.pixels, expected)
+
+
+def test_colour_of_16_bits_that_is_read_with_8_is_told(tmp_path: Path) -> None:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    deep = (COLOUR.astype(">u2") * 257).reshape(24, -1)
+    rows = b"".join(b"\0" + row.tobytes() for row in deep)
+    header = struct.pack(">IIBBBBB", 31, 24, 16, 2, 0, 0, 0)
+    path = tmp_path / "a.png"
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+    picture = read(path)
+    np.testing.assert_array_equal(picture.pixels, COLOUR)
+    assert picture.changes == ("have 16 bits in each colour, of which 8 were read",)
 
 
 def test_negatives_are_turned(tmp_path: Path) -> None:

@@ -74,6 +74,27 @@ def test_the_strip_with_the_scale_bar_is_found_to_the_row(
         assert bar_height(np.concatenate([picture, strip])) == rows
 
 
+@pytest.mark.parametrize("quality", [75, 95])
+def test_the_strip_is_found_in_spite_of_the_ripples_of_jpeg(quality: int) -> None:
+    import io
+
+    from PIL import Image
+
+    strip = np.zeros((38, 256), dtype=np.uint8)
+    strip[10:14, 30:90] = 255
+    strip[10:30, 120:200] = 255 * np.random.default_rng(0).integers(0, 2, (20, 80))
+    for seed in range(5):
+        data = io.BytesIO()
+        picture = np.concatenate([material(200, 256, seed), strip])
+        Image.fromarray(picture).save(data, format="jpeg", quality=quality)
+        assert bar_height(np.asarray(Image.open(data))) == pytest.approx(38, abs=1)
+
+
+def test_a_dark_edge_without_writing_is_no_strip() -> None:
+    picture = np.concatenate([material(200, 256, 0), np.zeros((30, 256), dtype=np.uint8)])
+    assert bar_height(picture) == 0
+
+
 def test_pictures_without_a_strip_lose_nothing() -> None:
     assert [bar_height(material(200, 256, seed)) for seed in range(20)] == [0] * 20
     assert bar_height(np.zeros((64, 64), dtype=np.uint8)) == 0

@@ -15,9 +15,11 @@ _HIGHEST_SHARE = 0.25
 _LOWEST_ROWS = 4
 # Of the pixels of a row of the strip, so many have the colour of its ground (within the step) ...
 _GROUND_SHARE = 0.55
-_GROUND_STEP = 0.02
+_GROUND_STEP = 0.06  # leaves room for the ripples of JPEG
 # ... and rows without any writing, and lines across, have but one colour; a picture has none.
 _BLANK_SHARE = 0.985
+# The ground is nearly black or white, and what is written on it is far from that.
+_DARK, _LIGHT, _WRITING = 0.12, 0.88, 0.4
 
 
 def tile_origins(height: int, width: int, tile_px: int, overlap: float = 0.0) -> NDArray[np.intp]:
@@ -67,7 +69,7 @@ def scaled_down(pixels: NDArray[Any], factor: int) -> NDArray[Any]:
 def bar_height(pixels: NDArray[Any]) -> int:
     """Return how many rows the strip with the scale bar takes at the bottom of a picture, or 0.
 
-    The strip is a ground of one colour across the whole width with writing on it: from the bottom
+    The strip is a black or white ground across the whole width with writing on it: from the bottom
     up, rows in which most pixels have the colour of the ground, or that are a line from side to
     side, ending with a row of one colour.
 
@@ -82,6 +84,8 @@ def bar_height(pixels: NDArray[Any]) -> int:
         return 0
     rows = np.asarray(grey[-most:], dtype=np.float32)[::-1] / np.float32(full)  # bottom first
     ground = float(np.median(rows[:_LOWEST_ROWS]))
+    if _DARK < ground < _LIGHT:
+        return 0
     own = np.median(rows, axis=1, keepdims=True)
     is_blank = (np.abs(rows - own) <= _GROUND_STEP).mean(axis=1) >= _BLANK_SHARE
     in_strip = is_blank | ((np.abs(rows - ground) <= _GROUND_STEP).mean(axis=1) >= _GROUND_SHARE)
@@ -92,4 +96,5 @@ def bar_height(pixels: NDArray[Any]) -> int:
     if not blank.size:
         return 0
     height = int(blank[-1]) + 1
-    return height if height >= _LOWEST_ROWS else 0
+    has_writing = bool((np.abs(rows[:height] - ground) > _WRITING).any())
+    return height if has_writing and height >= _LOWEST_ROWS else 0

@@ -75,7 +75,8 @@ def draw_contact_sheet(dropped: DroppedTiles | Lots, path: str | os.PathLike[str
             ax.set_xlabel(_plain(name + at + position), fontsize=7, labelpad=2)
             if not column:
                 shown = len(of_reason)
-                title = f"{reason}: {counts[reason]:,} tiles, {shown} shown"
+                n = counts[reason]
+                title = f"{reason}: {n:,} {'tile' if n == 1 else 'tiles'}, {shown} shown"
                 ax.set_title(title, fontsize=9, loc="left", fontweight="bold", pad=4)
     if not reasons:
         figure.text(0.5, 0.4, "No tile was dropped.", ha="center", fontsize=10)
