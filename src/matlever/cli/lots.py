@@ -208,6 +208,8 @@ def simulate_lots(
     """Write simulated lots to a new folder; return what was written, in words."""
     from matlever.micrographs import simulate_sem, write_lots
 
+    if out.exists() and (out.is_file() or any(out.iterdir())):  # before the work is done
+        raise SettingsError(f"{out} is not empty; nothing was written. Name a new folder.")
     found = simulate_sem(
         lots, tiles, size, confounding=confounding, bad_share=bad_share, random_state=seed
     )

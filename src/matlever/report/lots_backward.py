@@ -108,7 +108,12 @@ def one_tile(lot_found: Mapping[str, Any], attributes: list[str], uid: str, scal
     drawn = change_bars(
         f"{uid}-one", attributes, bars, f"Changes of the attributes for one tile of lot {lot}."
     )
-    return f'<div class="tiles">{"".join(pictures)}</div>{drawn}{_key(questions)}' if bars else ""
+    if not bars:
+        return ""
+    return (
+        f'<div class="side"><div class="tiles">{"".join(pictures)}</div>{drawn}</div>'
+        f"{_key(questions)}"
+    )
 
 
 def _shown_row(question: Mapping[str, Any]) -> Mapping[str, Any] | None:

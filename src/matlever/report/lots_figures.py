@@ -196,6 +196,8 @@ def change_bars(
 ) -> str:
     """Draw changes of attributes as bars from zero, one colour for each direction."""
     n, m = len(attributes), max(len(several), 1)
+    if not n:
+        return ""
     height = 64.0 + 26 * n * m
     figure, axes = new_axes(340, height, (104, 18, 8, 44))
     reach = max(

@@ -185,7 +185,7 @@ def lot_boxes(results: Mapping[str, Any], only: Collection[str] | None = None) -
     """Return box plots over the tiles of each lot, for all attributes or some of them."""
     lots = records(pick(results, "forward", "lots"))
     what = property_label(results)
-    limits = sweep_limits(list(_swept(results).values())) or (0.0, 1.0)
+    limits = _with_measured(sweep_limits(list(_swept(results).values())) or (0.0, 1.0), lots)
     attributes = [string(a.get("name")) for a in records(pick(results, "data", "attributes"))]
     parts = []
     for place, lot in enumerate(lots):
@@ -221,6 +221,19 @@ def lot_boxes(results: Mapping[str, Any], only: Collection[str] | None = None) -
         "the lot</li><li>orange mark at the foot: where the lot stands</li></ul>"
         '<p class="how">Tiles of one lot do not look alike, so their predictions scatter: the '
         "boxes say how much of a trend survives that.</p>"
+    )
+
+
+def _with_measured(
+    limits: tuple[float, float], lots: list[Mapping[str, Any]]
+) -> tuple[float, float]:
+    """Widen limits to what was measured of the lots, as far as their own span beyond them."""
+    low, high = limits
+    span = high - low
+    known = [value for lot in lots if (value := number(lot.get("measured"))) is not None]
+    near = [value for value in known if low - span <= value <= high + span]
+    return min([low, *(v - 0.05 * span for v in near)]), max(
+        [high, *(v + 0.05 * span for v in near)]
     )
 
 

@@ -42,8 +42,8 @@ def render_lots_report(results: Mapping[str, Any]) -> str:
     Parameters
     ----------
     results : mapping
-        Plain JSON values of schema ``matlever-lots-results/1`` (``docs/results.md``). Values may
-        be null or missing; every string is escaped.
+        Plain JSON values of schema ``matlever-lots-results/1`` (``docs/lots-results.md``). Values
+        may be null or missing; every string is escaped.
 
     Returns
     -------

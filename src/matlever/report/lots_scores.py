@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from matlever.report._text import DASH, count, fixed, number_text, plain, quantity, score, text
-from matlever.report._values import flag, mapping, number, numbers, pick, string
+from matlever.report._values import flag, mapping, number, numbers, pick, records, string
 from matlever.report.held_out import as_floats
 from matlever.report.lots_figures import LotPoints, error_bars, lot_plot
 from matlever.report.lots_forward import property_label
+from matlever.report.tile_pictures import tile_picture
 
 __all__ = ["SCORES_ANCHOR", "lot_by_lot", "lot_scores_section", "score_facts", "skill_pill"]
 
@@ -42,7 +43,38 @@ def lot_scores_section(results: Mapping[str, Any], mark: str = "") -> str:
         f'<div class="say{bad}"><p>{said or DASH}</p></div>'
         "<p>A network looks at one tile and predicts the property of its lot. All tiles of a lot "
         "share one measurement, so the honest question is a lot whose tiles it has never seen.</p>"
-        f"{_table(scores)}<p>{verdict}</p>{lot_by_lot(scores, what)}</section>"
+        f"{_table(scores)}<p>{verdict}</p>{lot_by_lot(scores, what)}{_looks(results)}</section>"
+    )
+
+
+def _looks(results: Mapping[str, Any]) -> str:
+    """Return tiles with heat maps over them, and whether these mean anything."""
+    looks = mapping(results.get("looks"))
+    lots = records(looks.get("lots"))
+    if not lots:
+        return ""
+    figures = []
+    for lot in lots:
+        name = string(lot.get("lot"))
+        for pair in records(lot.get("pictures")):
+            for key, words in (("tile", "as it is"), ("map", "where the network looks")):
+                figures.append(
+                    tile_picture(
+                        pair.get(key),
+                        f"Tile of lot {name}, {words}.",
+                        f"<b>{text(name, 40)}</b> {words}",
+                    )
+                )
+    check = mapping(looks.get("check"))
+    bad = "" if flag(check.get("passes")) else " bad"
+    return (
+        f'<h3>Where the network looks</h3><div class="tiles">{"".join(figures)}</div>'
+        '<ul class="key"><li><i class="bar-of" style="background:var(--orange)"></i>what is there '
+        'raises the prediction</li><li><i class="bar-of" style="background:var(--blue)"></i>lowers '
+        "it</li></ul>"
+        f'<div class="say{bad}"><p>{text(string(check.get("sentence")), 500)}</p></div>'
+        '<p class="how">Heat maps (Grad-CAM) say where something matters, not what: a bright spot '
+        "may be size, pores or facets. The attributes turned below say what.</p>"
     )
 
 

@@ -39,7 +39,7 @@ def render_sem_reproduction(found: Mapping[str, Any]) -> str:
     Parameters
     ----------
     found : mapping
-        Plain JSON values of schema ``matlever-sem-reproduction/1`` (``docs/results.md``).
+        Plain JSON values of schema ``matlever-sem-reproduction/1`` (``docs/lots-results.md``).
 
     Raises
     ------

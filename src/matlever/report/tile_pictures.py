@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from matlever.report._text import number_text, text
+from matlever.report._text import text
 from matlever.report._values import mapping, number, string
 
 __all__ = ["PICTURE_STYLE", "Scale", "tile_picture"]
@@ -35,6 +35,8 @@ margin:1rem 0}
 .sheet{display:flex;flex-wrap:wrap;gap:.5rem}
 .lot>h4,.pair>div>h4{font-family:inherit;font-size:1rem;margin:1.6rem 0 .3rem;font-weight:600}
 .pair>.panel>h4{margin-top:0}
+.side{display:flex;flex-wrap:wrap;gap:.5rem 2rem;align-items:flex-start}
+.side .plot{flex:0 1 340px;min-width:15rem}
 .pale{opacity:.5}
 """
 
@@ -58,11 +60,11 @@ class Scale:
         each = self.pixel_nm or 1.0
         length = _round_length(_SHARE * width_px * each)
         if self.pixel_nm is None:
-            words = f"{number_text(length, 2)} px"
+            words = f"{length:g} px"
         elif length >= 1000:
-            words = f"{_short(length / 1000)} µm"
+            words = f"{length / 1000:g} µm"
         else:
-            words = f"{_short(length)} nm"
+            words = f"{length:g} nm"
         share = 100 * length / (width_px * each)
         return (
             f'<div class="ruler" style="max-width:{shown_px:.0f}px">'
@@ -115,7 +117,3 @@ def _round_length(most: float) -> float:
     """Return the largest of 1, 2, 5, 10, ... that is not above `most`."""
     power = 10.0 ** math.floor(math.log10(most))
     return max(step * power for step in (1, 2, 5) if step * power <= most)
-
-
-def _short(value: float) -> str:
-    return f"{value:g}"

@@ -88,7 +88,7 @@ def reproduce_sem(
     Returns
     -------
     reproduction : dict
-        As documented in ``docs/results.md``, schema ``matlever-sem-reproduction/1``.
+        As documented in ``docs/lots-results.md``, schema ``matlever-sem-reproduction/1``.
     """
     folder = Path(out)
     sizes, asked = (_QUICK, _QUICK_STUDY) if quick else (_FULL, _FULL_STUDY)

@@ -1,4 +1,6 @@
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -56,6 +58,22 @@ def test_each_lots_change_is_the_mean_of_the_exported_tiles(study):
                 np.testing.assert_allclose(own[f"{name} change"].mean(), question["mean"][j])
 
 
+def _keys(value):
+    """Return the names of all entries, but for those whose names are the data's own."""
+    if isinstance(value, dict):
+        free = ("settings", "libraries", "flags")
+        inside = set().union(*(_keys(v) for k, v in value.items() if k not in free))
+        return set(value) | inside
+    if isinstance(value, list):
+        return set().union(*(_keys(part) for part in value))
+    return set()
+
+
+def test_every_entry_a_study_writes_is_documented(study):
+    written = (Path(__file__).parents[3] / "docs" / "lots-results.md").read_text(encoding="utf-8")
+    assert _keys(dict(study.results)) - set(re.findall(r"`([^`]+)`", written)) == set()
+
+
 def test_the_model_comes_back_and_predicts_the_same(study, lots):
     again = load_lots_study(study.folder)
     assert again.results == json.loads(json.dumps(study.results))
@@ -73,7 +91,7 @@ def test_a_finished_study_is_not_run_again(study, lots):
     assert again.results["key"] == study.results["key"]
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for the end of the process."""
 
 
@@ -81,10 +99,10 @@ class Killed(Exception):
 def test_a_study_killed_in_the_middle_ends_as_one_that_was_not(study, lots, tmp_path, after):
     def kill(done, total, what):
         if after in what:
-            raise Killed
+            raise KilledError
 
     out = tmp_path / "study"
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         run_lots_study(lots, out=out, progress=kill, **QUICK)
     assert (out / PARTS).is_dir()
     resumed = run_lots_study(lots, out=out, **QUICK)

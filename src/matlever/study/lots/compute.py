@@ -14,6 +14,7 @@ from matlever.study.lots.editors import chosen_editor
 from matlever.study.lots.explain import Explained, backward_part, forward_part
 from matlever.study.lots.folder import LOTS_SCHEMA
 from matlever.study.lots.known import known_part
+from matlever.study.lots.looks import looks_part
 from matlever.study.lots.meters import editor_card, split_lots
 from matlever.study.lots.model import LotsModel
 from matlever.study.lots.scoring import scores_part, study_regressor
@@ -43,6 +44,7 @@ def computed(
     scores = scores_part(lots, target, settings, stages, tick, work.validation_fit)
     regressor = _fitted(lots, target, settings, stages, tick)
     tick(work.fit, "fit to all lots")
+    looks = looks_part(regressor, lots, chosen, settings, stages, tick)
     split = split_lots(lots, target)
     redraws = chosen_editor(lots, split, settings, stages, tick)
     tick(work.editor, "editor")
@@ -63,6 +65,7 @@ def computed(
         "settings": settings.to_dict(),
         "identifiability": known,
         "scores": scores,
+        "looks": looks,
         "editor": {**redraws.to_dict(), "card": card},
         "forward": forward,
         "backward": backward,

@@ -208,7 +208,7 @@ def data_digest(lots: LotData) -> str:
 
 
 def data_part(lots: LotData, target: str, settings: LotsSettings) -> dict[str, Any]:
-    """Return what was read, as plain JSON values: see ``docs/results.md``."""
+    """Return what was read, as plain JSON values: see ``docs/lots-results.md``."""
     tiles = lots.tiles
     values = lots.property(target)
     name, unit = named_unit(target)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from matlever.exceptions import DataError, SettingsError
 from matlever.knobs import Editor
 from matlever.micrographs import ExactEditor, Tiles
@@ -28,6 +30,10 @@ _TIMED_STEPS = 10
 _FEWEST_STEPS = 50
 # Tiles on which a new editor is calibrated.
 _CALIBRATED_ON = 48
+# Simulated lots and tiles of each that stand for what the packaged editor was taught from, and
+# tiles of a study that are compared with them.
+_LIKE_DEMO = (16, 8)
+_JUDGED = 240
 
 
 @dataclass(frozen=True)
@@ -96,8 +102,6 @@ def chosen_editor(
     settings: LotsSettings,
     stages: Stages,
     tick: Tick,
-    *,
-    foreign_to_demo: Callable[[], bool] | None = None,
 ) -> StudyEditor:
     """Return the editor that the settings ask for; train one where they do, or where none fits.
 
@@ -109,8 +113,6 @@ def chosen_editor(
     settings : LotsSettings
     stages : Stages
     tick : callable
-    foreign_to_demo : callable, optional
-        Says whether the tiles are unlike those that the packaged editor was taught from.
 
     Raises
     ------
@@ -127,7 +129,7 @@ def chosen_editor(
         return StudyEditor(None, "none", "No editor was asked for, so nothing is redrawn.")
     if asked == "exact":
         return _exact(lots, settings)
-    if asked == "demo" or (asked == "auto" and _demo_fits(lots, foreign_to_demo)):
+    if asked == "demo" or (asked == "auto" and _demo_fits(lots, stages)):
         return _demo(lots, settings)
     if asked in ("train", "auto"):
         return _trained(split, settings, stages, tick)
@@ -148,7 +150,7 @@ def _exact(lots: LotData, settings: LotsSettings) -> StudyEditor:
     )
 
 
-def _demo_fits(lots: LotData, foreign: Callable[[], bool] | None) -> bool:
+def _demo_fits(lots: LotData, stages: Stages) -> bool:
     """Return whether the packaged editor turns these attributes of tiles like these."""
     from matlever.micrographs import ATTRIBUTES, load_demo_editor
     from matlever.micrographs.demo import DEMO_FOLDER
@@ -159,7 +161,20 @@ def _demo_fits(lots: LotData, foreign: Callable[[], bool] | None) -> bool:
     if not (DEMO_FOLDER / "model.json").is_file():  # a copy without its data
         return False
     side = load_demo_editor().flow.side_px
-    return tiles.shape[1:] == (side, side) and not (foreign is not None and foreign())
+    if tiles.shape[1:] != (side, side):
+        return False
+    return not stages.value("foreign-to-demo", partial(_foreign_to_demo, tiles, side))
+
+
+def _foreign_to_demo(tiles: Tiles, side: int) -> bool:
+    """Return whether most lots look unlike the simulated ones the demo was taught from."""
+    from matlever.micrographs import simulate_sem
+    from matlever.micrographs.novelty import TileNovelty
+
+    known = simulate_sem(*_LIKE_DEMO, side, random_state=1).tiles
+    chosen = tiles[np.unique(np.linspace(0, len(tiles) - 1, _JUDGED).round().astype(np.intp))]
+    judged = TileNovelty().fit(known).judge(chosen)
+    return 2 * sum(lot.is_novel for lot in judged) > len(judged)
 
 
 def _demo(lots: LotData, settings: LotsSettings) -> StudyEditor:

@@ -47,7 +47,7 @@ class LotsStudy:
     folder : Path
         Where everything was written.
     results : dict
-        What was found, as documented in ``docs/results.md``.
+        What was found, as documented in ``docs/lots-results.md``.
     model : LotsModel
         Predicts the property of a tile's lot.
     """
