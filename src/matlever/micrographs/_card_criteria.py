@@ -25,9 +25,10 @@ class CardLimits:
     ----------
     gain : float, default=0.6
         Least gain of an attribute for which no other is asked.
-    confirmed : float, default=0.3
-        Least gain by the texture meter. A pattern made to fool a network also moves the texture
-        measures a little, often the right way: the sign alone confirms nothing.
+    confirmed : float, default=0.5
+        Least gain by the texture meter, as a share of that by the network. What is really there
+        is seen by both alike; a pattern made to fool a network also moves the texture measures the
+        right way, by 0.2 to 0.4 as much, so that the sign alone confirms nothing.
     off_diagonal : float, default=0.25
         Largest gain of an attribute whose knob was not turned.
     monotone : float, default=0.97
@@ -42,7 +43,7 @@ class CardLimits:
     """
 
     gain: float = 0.6
-    confirmed: float = 0.3
+    confirmed: float = 0.5
     off_diagonal: float = 0.25
     monotone: float = 0.97
     auc: float = 0.75
@@ -124,7 +125,7 @@ def judge(
     names = network.names
     asked = [j for j, pair in enumerate(gains) if pair is not None]
     criteria = [_gain(network, j, gains[j]) for j in asked]
-    criteria += [_confirmed(texture, j, limits.confirmed) for j in asked]
+    criteria += [_confirmed(network, texture, j, limits.confirmed) for j in asked]
     for j in asked:
         share = float(network.monotone[j])
         criteria.append(
@@ -192,17 +193,19 @@ def _gain(network: MeterReading, j: int, pair: tuple[float, float] | None) -> Cr
     )
 
 
-def _confirmed(texture: MeterReading, j: int, least: float) -> Criterion:
-    words = f"{least:g} or more, rising"
+def _confirmed(network: MeterReading, texture: MeterReading, j: int, share: float) -> Criterion:
+    least = share * max(float(network.gain[j, j]), 0.0) if network.readable[j] else 0.0
+    words = f"{share:g} of the network's or more, rising"
     name = f"gain of {texture.names[j]}, texture meter"
     if not texture.readable[j]:
         return Criterion(name, None, words, None, _unreadable(texture, j))
     rises = bool((np.diff(texture.curves[j, :, j]) > 0).all())
+    value = float(texture.gain[j, j])
     return Criterion(
         name,
-        float(texture.gain[j, j]),
+        value,
         words,
-        bool(texture.gain[j, j] >= least) and rises,
+        bool(value >= least) and value > 0 and rises,
         f"[{texture.low[j, j]:.2f}, {texture.high[j, j]:.2f}]"
         f"{'' if rises else ', not rising at every step'}",
     )

@@ -19,14 +19,15 @@ def draw_card(card: ReportCard) -> Any:
     """Return a matplotlib figure of a card.
 
     Above: what each meter reads of an attribute while its own knob is turned, and the matrices of
-    gains. Below: one tile with each knob at each value, under it the same drawn exactly.
+    gains. Below: one tile with each knob at each value, beside it the same drawn exactly.
     """
     from matplotlib.figure import Figure
 
     k = len(card.names)
-    per_knob = 1 if card.exact_pictures is None else 2
-    figure = Figure(figsize=(2.3 * k + 1.2, 6.4 + 1.05 * per_knob * k), layout="constrained")
-    heights = [2.6, 3.2, 1.05 * per_knob * k]
+    width = 2.6 * k + 1.2
+    across = len(card.values) * (1 if card.exact_pictures is None else 2)
+    heights = [2.6, 0.75 * k + 0.9, k * min(width / across + 0.2, 1.6) + 0.4]
+    figure = Figure(figsize=(width, sum(heights) + 0.4), layout="constrained")
     parts: Any = figure.subfigures(3, 1, height_ratios=heights)
     top, middle, bottom = parts
     verdict = "passed" if card.passed else f"failed {len(card.failed)} of {len(card.criteria)}"
@@ -34,7 +35,7 @@ def draw_card(card: ReportCard) -> Any:
     figure.suptitle(
         f"{card.editor}: {verdict} ({card.n_tiles} {kind} of {card.n_lots} unseen lots)"
     )
-    _draw_sweeps(card, top.subplots(1, k, squeeze=False)[0])
+    _draw_sweeps(card, top.subplots(1, k, squeeze=False, sharey=True)[0])
     for ax, meter, title in zip(
         middle.subplots(1, 2),
         (card.network, card.texture),
@@ -72,7 +73,7 @@ def _draw_gains(meter: MeterReading, ax: Any, title: str) -> None:
             value = meter.gain[i, j]
             if np.isfinite(value):
                 half = (meter.high[i, j] - meter.low[i, j]) / 2
-                text = f"{value:.2f}\n±{half:.2f}"
+                text = f"{round(value, 2) + 0.0:.2f}\n±{half:.2f}"
             else:
                 text = "not\nreadable"
             dark = np.isfinite(value) and abs(value) > 0.8
@@ -96,32 +97,18 @@ def _draw_gains(meter: MeterReading, ax: Any, title: str) -> None:
 
 
 def _draw_pictures(card: ReportCard, part: Any) -> None:
-    sets = [(card.pictures, "edited")]
+    sets = [(card.pictures, "as this editor turns it")]
     if card.exact_pictures is not None:
-        sets.append((card.exact_pictures, "exact"))
-    k, m = len(card.names), len(card.values)
-    axes = part.subplots(k * len(sets), m, squeeze=False)
-    for i, name in enumerate(card.names):
-        for s, (pictures, what) in enumerate(sets):
-            row = axes[i * len(sets) + s]
-            for column, ax in enumerate(row):
-                ax.imshow(
-                    pictures[i, column],
-                    cmap="gray",
-                    interpolation="nearest",
-                    vmin=_darkest(pictures),
-                    vmax=_lightest(pictures),
-                )
-                ax.set_xticks([])
-                ax.set_yticks([])
-                if s == 0:
-                    ax.set_title(f"{name} {card.values[column]:.2g}", fontsize="xx-small", pad=2)
-            row[0].set_ylabel(what, fontsize="xx-small", color=_GREY)
-
-
-def _darkest(pictures: Any) -> float:
-    return float(np.quantile(pictures, 0.002))
-
-
-def _lightest(pictures: Any) -> float:
-    return float(np.quantile(pictures, 0.998))
+        sets.append((card.exact_pictures, "the same packing drawn again"))
+    low, high = (float(np.quantile(card.pictures, q)) for q in (0.002, 0.998))
+    for side, (pictures, what) in zip(
+        part.subfigures(1, len(sets), squeeze=False)[0], sets, strict=True
+    ):
+        side.suptitle(f"One tile, {what}", fontsize="medium")
+        axes = side.subplots(len(card.names), len(card.values), squeeze=False)
+        for i, name in enumerate(card.names):
+            for value, ax, picture in zip(card.values, axes[i], pictures[i], strict=True):
+                ax.imshow(picture, cmap="gray", interpolation="nearest", vmin=low, vmax=high)
+                ax.set(xticks=[], yticks=[])
+                ax.set_title(f"{value:.2g}", fontsize="x-small", pad=2, color=_GREY)
+            axes[i, 0].set_ylabel(name, fontsize="small")
