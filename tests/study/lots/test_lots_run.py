@@ -22,6 +22,7 @@ QUICK = {
     "by": 0.02,
     "seed": 3,
     "explain_lots": ("C",),
+    "turn_flagged": True,
 }
 
 
@@ -95,6 +96,7 @@ class KilledError(Exception):
     """Stands for the end of the process."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", ["turned one by one", "lower, tile 5"])
 def test_a_study_killed_in_the_middle_ends_as_one_that_was_not(study, lots, tmp_path, after):
     def kill(done, total, what):

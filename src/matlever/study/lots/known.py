@@ -15,6 +15,8 @@ __all__ = ["known_part"]
 
 Tick = Callable[[float, str], None]
 
+_LEAST_SIDE = 24  # px; texture is not measured on smaller tiles
+
 
 def known_part(lots: LotData, stages: Stages, tick: Tick) -> dict[str, Any] | None:
     """Return what these lots and their pictures can tell of each attribute; None without any.
@@ -34,4 +36,5 @@ def known_part(lots: LotData, stages: Stages, tick: Tick) -> dict[str, Any] | No
 
 def _identified(lots: LotData) -> dict[str, Any]:
     attributes = lots.table[list(lots.attribute_names)]
-    return identifiability(attributes, lot_texture(lots.tiles)).to_dict()
+    is_seen = min(lots.tiles.shape[1:]) >= _LEAST_SIDE
+    return identifiability(attributes, lot_texture(lots.tiles) if is_seen else None).to_dict()
