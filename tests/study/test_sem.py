@@ -1,6 +1,8 @@
 """The micrograph study's figures beside ours: the quick way through, and what it says."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,6 +71,10 @@ def test_the_quick_way_goes_through_and_resumes(tmp_path):
     assert [figure["number"] for figure in found["figures"]] == [4, 5, 6, 7, 8, 9, 10]
     assert found["statement"].startswith("SIMULATED DATA")
     assert len(found["law"]["rows"]) == 6
+    documented = (Path(__file__).parents[2] / "docs" / "lots-results.md").read_text("utf-8")
+    parts = [found, found["attgan"], found["law"], *found["law"]["rows"], *found["slopes"]]
+    names = set().union(*parts, *found["figures"])
+    assert names - set(re.findall(r"`([^`]+)`", documented)) == set()
     assert {one["attribute"] for one in found["slopes"]} == set(
         found["study"]["forward"]["attributes"]
     )

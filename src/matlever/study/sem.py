@@ -47,8 +47,8 @@ _QUICK: dict[str, Any] = {"n_lots": 12, "n_tiles": 8, "size": 32}
 _FULL_STUDY: dict[str, Any] = {
     "epochs": 12,
     "folds": 5,
-    "sweep_tiles": 16,
-    "change_tiles": 4,
+    "sweep_tiles": 12,
+    "change_tiles": 3,
     "editor_minutes": 5.0,
 }
 _QUICK_STUDY: dict[str, Any] = {
@@ -56,7 +56,7 @@ _QUICK_STUDY: dict[str, Any] = {
     "folds": 2,
     "editor": "exact",
     "sweep_tiles": 2,
-    "change_tiles": 2,
+    "change_tiles": 1,
     "values": 3,
     "budget": 10,
     "by": 0.02,

@@ -20,7 +20,7 @@ from matlever.study.lots.meters import SplitLots, calibration_meter
 from matlever.study.lots.settings import LotsSettings
 from matlever.study.stages import Stages
 
-__all__ = ["StudyEditor", "chosen_editor", "editor_from_state", "load_editor"]
+__all__ = ["StudyEditor", "chosen_editor", "demo_matches", "editor_from_state", "load_editor"]
 
 Tick = Callable[[float, str], None]
 
@@ -150,8 +150,8 @@ def _exact(lots: LotData, settings: LotsSettings) -> StudyEditor:
     )
 
 
-def _demo_fits(lots: LotData, stages: Stages) -> bool:
-    """Return whether the packaged editor turns these attributes of tiles like these."""
+def demo_matches(lots: LotData) -> bool:
+    """Return whether the packaged editor turns these attributes of tiles of this size."""
     from matlever.micrographs import ATTRIBUTES, load_demo_editor
     from matlever.micrographs.demo import DEMO_FOLDER
 
@@ -161,9 +161,15 @@ def _demo_fits(lots: LotData, stages: Stages) -> bool:
     if not (DEMO_FOLDER / "model.json").is_file():  # a copy without its data
         return False
     side = load_demo_editor().flow.side_px
-    if tiles.shape[1:] != (side, side):
+    return tiles.shape[1:] == (side, side)
+
+
+def _demo_fits(lots: LotData, stages: Stages) -> bool:
+    """Return whether the packaged editor matches, and the tiles look like those it knows."""
+    if not demo_matches(lots):
         return False
-    return not stages.value("foreign-to-demo", partial(_foreign_to_demo, tiles, side))
+    side = lots.tiles.shape[1]
+    return not stages.value("foreign-to-demo", partial(_foreign_to_demo, lots.tiles, side))
 
 
 def _foreign_to_demo(tiles: Tiles, side: int) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from matlever.study.lots.data import LotData
+from matlever.study.lots.editors import demo_matches
 from matlever.study.lots.scoring import n_validation_fits, study_regressor
 from matlever.study.lots.settings import LotsSettings
 
@@ -23,8 +24,8 @@ _TIMED_TILES = 192
 _EXACT_S, _LEARNED_S = 0.02, 0.06
 # Edited tiles that judging an editor takes, and seconds for its meters and judges of 64 px tiles.
 _CARD_EDITS, _CARD_S = 700, 60.0
-# Edited tiles for each tile and direction, with the last touches.
-_EDITS_OF_A_CHANGE = 250
+# Edited tiles for each tile and direction; a step along the gradient counts as three.
+_EDITS_OF_A_CHANGE = 330
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,9 @@ def planned_work(lots: LotData, settings: LotsSettings, n_lots: int) -> Work:
     of_64_px = tiles.shape[1] * tiles.shape[2] / 64**2
     edited = settings.editor != "none" and bool(lots.attribute_names)
     exact = settings.editor == "exact"
-    trains = settings.editor in ("auto", "train") and edited
+    trains = edited and (
+        settings.editor == "train" or (settings.editor == "auto" and not demo_matches(lots))
+    )
     swept = len(lots.attribute_names) * settings.sweep_tiles * settings.values
     directions = 1 if settings.goals else 2
     changed = directions * settings.change_tiles * max(settings.budget or 0, _EDITS_OF_A_CHANGE)
