@@ -47,6 +47,21 @@ def test_gradients_reach_every_parameter_and_the_picture():
     assert x.grad.abs().sum() > 0
 
 
+@pytest.mark.parametrize(("width", "channels"), [(4, 1), (8, 1), (8, 3), (16, 1)])
+def test_gradients_with_channels_last_are_those_with_channels_first(width, channels):
+    # A strided 1 x 1 convolution from 8 channels once crashed here.
+    torch.manual_seed(0)
+    network = WideResNet(depth=10, width=width, channels=channels).double()
+    x = torch.rand(4, channels, 32, 32)
+    network(x.double()).sum().backward()
+    expected = [p.grad.clone() for p in network.parameters()]
+    network = network.float().to(memory_format=torch.channels_last)
+    network.zero_grad()
+    network(x.contiguous(memory_format=torch.channels_last)).sum().backward()
+    for p, gradient in zip(network.parameters(), expected, strict=True):
+        torch.testing.assert_close(p.grad, gradient.float(), rtol=1e-2, atol=1e-3)
+
+
 def test_normalisation_inside_undoes_gain_and_offset():
     torch.manual_seed(0)
     network = WideResNet(depth=10, width=4).eval()

@@ -194,15 +194,17 @@ class _Block(nn.Module):
         self.conv1 = nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(after)
         self.conv2 = nn.Conv2d(after, after, 3, padding=1, bias=False)
-        self.shortcut = (
-            None
-            if before == after and stride == 1
-            else nn.Conv2d(before, after, 1, stride=stride, bias=False)
-        )
+        self.stride = stride
+        same = before == after and stride == 1
+        self.shortcut = None if same else nn.Conv2d(before, after, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return maps of shape (B, after, H / stride, W / stride)."""
         active = functional.relu(self.norm1(x))
-        around = x if self.shortcut is None else self.shortcut(active)
+        around = x
+        if self.shortcut is not None:
+            # The 1 x 1 convolution of stride 2, as one of stride 1 of every second pixel: with
+            # channels last torch 2.13 crashes in the gradient of the former (8 to 16 channels).
+            around = self.shortcut(active[:, :, :: self.stride, :: self.stride])
         found: Tensor = around + self.conv2(functional.relu(self.norm2(self.conv1(active))))
         return found
