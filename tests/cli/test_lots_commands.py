@@ -30,6 +30,18 @@ def test_simulated_lots_say_so_and_are_not_written_over(lots):
     assert "not empty" in again.output
 
 
+def test_a_folder_of_lots_is_checked_without_writing(lots):
+    before = sorted(path.name for path in lots.iterdir())
+    done = run("check", lots)
+    assert done.exit_code == 0, done.output
+    assert "7 lots (simulated)" in done.output
+    assert "peak_stress_psi" in done.output
+    assert sorted(path.name for path in lots.iterdir()) == before
+    refused = run("check", lots, "--target", "x")
+    assert refused.exit_code == 2
+    assert "--target." in refused.output
+
+
 @pytest.mark.slow
 def test_a_folder_of_lots_is_studied_by_the_same_command(lots, tmp_path):
     out = tmp_path / "study"
@@ -52,8 +64,10 @@ def test_a_folder_of_lots_is_studied_by_the_same_command(lots, tmp_path):
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "What these lots can tell apart" in page
     assert 'id="turn"' not in page
+    assert not (out / ".tiles").exists()
     again = run("study", out / "study.toml", "--out", out, "--json")
     assert again.exit_code == 0, again.output
+    assert not (out / ".tiles").exists()
     (out / "report.html").unlink()
     assert run("report", out).exit_code == 0
     assert (out / "report.html").read_text(encoding="utf-8") == page

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from matlever.study import LotsStudy
 
 __all__ = [
+    "check_of_lots",
     "is_study_of_lots",
     "lots_options",
+    "option_names",
     "print_lots_study",
     "print_sem",
     "report_of_lots",
@@ -32,7 +34,18 @@ __all__ = [
 
 # Options of `matlever study` that a folder of lots has too, by the setting they set.
 _SHARED = ("goals", "seed", "jobs", "device", "level", "fixed", "folds")
-_OWN = ("target", "editor", "size", "pixel_nm", "explain_lots", "editor_minutes", "epochs")
+# Setting -> option, where they are called differently.
+_OPTIONS = {
+    "targets": "target",
+    "inputs": "input",
+    "goals": "goal",
+    "fixed": "fix",
+    "limits": "limit",
+    "costs": "cost",
+    "steps": "step",
+    "target": "property",
+    "explain_lots": "lot",
+}
 
 
 def lots_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -83,6 +96,11 @@ def lots_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def option_names(settings: Iterable[str]) -> str:
+    """Return settings as the options of the command line that give them."""
+    return ", ".join("--" + _OPTIONS.get(name, name).replace("_", "-") for name in settings)
+
+
 def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the options of a table's study, and those of a study of lots, that were given."""
     given = {key: value for key, value in options.items() if value not in (None, ())}
@@ -113,12 +131,30 @@ def study_of_lots(
     foreign = [name for name in of_tables if name not in _SHARED]
     if foreign:
         raise SettingsError(
-            f"{source} is a folder of lots; these options are for tables: "
-            f"{', '.join('--' + name.replace('_', '-') for name in foreign)}."
+            f"{source} is a folder of lots; these options are for tables: {option_names(foreign)}."
         )
     done = run_lots_study(source, out=out, overwrite=force, progress=progress, **of_tables, **own)
     write_lots_report(done.results, done.folder / "report.html")
     return done
+
+
+def check_of_lots(folder: str, options: Mapping[str, Any]) -> str:
+    """Return what a study would use of a folder of lots, in words.
+
+    Raises
+    ------
+    SettingsError
+        If an option of tables was given.
+    """
+    from matlever.study.lots.data import read_study_lots
+    from matlever.study.lots.settings import LotsSettings
+
+    given = [name for name, value in options.items() if value not in (None, ())]
+    if given:
+        raise SettingsError(
+            f"{folder} is a folder of lots; these options are for tables: {option_names(given)}."
+        )
+    return read_study_lots(LotsSettings(folder)).summary()
 
 
 def is_study_of_lots(folder: Path) -> bool:

@@ -12,8 +12,10 @@ from matlever._version import __version__
 from matlever.cli.advice import change, next_experiments
 from matlever.cli.errors import guarded, printable
 from matlever.cli.lots import (
+    check_of_lots,
     is_study_of_lots,
     lots_options,
+    option_names,
     print_lots_study,
     print_sem,
     report_of_lots,
@@ -58,8 +60,15 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 def check(file: str, as_json: bool, **options: Any) -> None:
     """Check the table FILE and say what a study would use; writes nothing.
 
-    FILE is CSV, TSV, XLSX or Parquet, a study.toml, or example:NAME.
+    FILE is CSV, TSV, XLSX or Parquet, a study.toml, example:NAME, or a folder of lots.
     """
+    if Path(file).is_dir():
+        said = check_of_lots(file, options)
+        if as_json:
+            print_json({"folder": file, "summary": said.splitlines()})
+        else:
+            click.echo(printable(said))
+        return
     from matlever.study import read_study_table, study_settings
 
     table = read_study_table(study_settings(file, **_given(options)))
@@ -107,8 +116,9 @@ def study(
         return
     of_table, of_lots = split_options(options)
     if of_lots:
-        names = ", ".join("--" + name.replace("_", "-") for name in of_lots)
-        raise SettingsError(f"{file} is no folder of lots; these options are for lots: {names}.")
+        raise SettingsError(
+            f"{file} is no folder of lots; these options are for lots: {option_names(of_lots)}."
+        )
     with progress_display(quiet) as progress:
         from matlever.report import write_report
         from matlever.study import run_study

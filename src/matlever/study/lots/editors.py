@@ -206,7 +206,9 @@ def _demo(lots: LotData, settings: LotsSettings) -> StudyEditor:
 def _trained(split: SplitLots, settings: LotsSettings, stages: Stages, tick: Tick) -> StudyEditor:
     from matlever.micrographs import FlowEditor, FlowSettings, train_flow
 
-    steps = int(stages.value("editor-steps", partial(_training_steps, split.taught, settings)))
+    steps = settings.editor_steps or int(
+        stages.value("editor-steps", partial(_training_steps, split.taught, settings))
+    )
 
     def train() -> State:
         flow = train_flow(

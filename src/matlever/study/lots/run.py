@@ -119,10 +119,15 @@ def run_lots_study(
     digest = data_digest(lots)
     key = asked.digest(digest, __version__)
     finished = _finished(folder, key)
+    try:
+        if finished is None and not overwrite:
+            check_same_lots(folder, digest, asked.folder)
+    except StudyError:
+        shutil.rmtree(folder / TILES, ignore_errors=True)
+        raise
     if finished is not None:
+        shutil.rmtree(folder / TILES, ignore_errors=True)
         return finished
-    if not overwrite:
-        check_same_lots(folder, digest, asked.folder)
     stages = Stages(folder / PARTS, key)
     with threads_of_torch(asked.jobs):
         results, model = computed(lots, asked, stages, progress)

@@ -31,7 +31,7 @@ _SECTIONS: dict[str, tuple[str, ...]] = {
         "pixel_nm",
     ),
     "regressor": ("depth", "epochs", "folds", "level"),
-    "editor": ("editor", "editor_minutes"),
+    "editor": ("editor", "editor_minutes", "editor_steps"),
     "explanation": (
         "explain_lots",
         "sweep_tiles",
@@ -58,7 +58,7 @@ _WHOLE = {
     "change_tiles": 1,
     "values": 2,
 }
-_MAYBE_WHOLE = {"size": 8, "budget": 10, "jobs": 1}
+_MAYBE_WHOLE = {"size": 8, "budget": 10, "jobs": 1, "editor_steps": 1}
 # What changes how long a study takes or where it runs, and none of its results.
 _WITHOUT_EFFECT = ("folder", "jobs")
 
@@ -99,7 +99,9 @@ class LotsSettings:
         comes with matlever), ``"train"`` (a new one), ``"none"``, or ``"auto"``: the demo where it
         fits the attributes and the size, else a new one.
     editor_minutes : float, default=20.0
-        How long a new one is trained.
+        How long a new one is trained: as many steps as fit into it on this machine.
+    editor_steps : int, optional
+        So many steps instead, for the same editor on any machine.
     explain_lots : tuple of str
         Lots to explain; by default those with the lowest, the median and the highest property.
     sweep_tiles, change_tiles : int, default=24, 6
@@ -139,6 +141,7 @@ class LotsSettings:
     level: float = 0.9
     editor: str = "auto"
     editor_minutes: float = 20.0
+    editor_steps: int | None = None
     explain_lots: tuple[str, ...] = ()
     sweep_tiles: int = 24
     change_tiles: int = 6
