@@ -128,3 +128,19 @@ def test_settings_and_samples_must_be_as_many():
         predict_settings(
             Recorder(), TableEditor(SPACE), SPACE.sample(3, 0), SPACE.sample(2, 0)[:, None]
         )
+
+
+def test_a_predictor_may_say_that_it_has_no_spread():
+    from matlever.knobs import gives_std
+
+    class One:
+        has_std = False
+
+        def predict(self, X, return_std=False):
+            raise AssertionError("not to be asked")
+
+    class Several(One):
+        has_std = True
+
+    assert not gives_std(One())
+    assert gives_std(Several())

@@ -2,6 +2,7 @@ from .adapters import FunctionPredictor as FunctionPredictor
 from .adapters import ModulePredictor as ModulePredictor
 from .adapters import as_editor as as_editor
 from .adapters import as_predictor as as_predictor
+from .adapters import gives_std as gives_std
 from .evaluate import evaluate_settings as evaluate_settings
 from .evaluate import predict_settings as predict_settings
 from .knob import Knob as Knob

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from matlever.knobs.table_editor import TableEditor
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["FunctionPredictor", "ModulePredictor", "as_editor", "as_predictor"]
+__all__ = ["FunctionPredictor", "ModulePredictor", "as_editor", "as_predictor", "gives_std"]
 
 
 class FunctionPredictor:
@@ -124,6 +125,20 @@ def as_predictor(model: Any) -> Predictor:
         f"A {type(model).__name__} cannot predict: give something with .predict(X), a torch module "
         "or a function of samples."
     )
+
+
+def gives_std(predictor: Any) -> bool:
+    """Whether ``predict(X, return_std=True)`` gives standard deviations.
+
+    It does where ``predict`` takes ``return_std``, unless the predictor says by ``has_std = False``
+    that it has none as it is fitted (an ensemble of one).
+    """
+    if not getattr(predictor, "has_std", True):
+        return False
+    try:
+        return "return_std" in inspect.signature(predictor.predict).parameters
+    except (TypeError, ValueError):  # built-in functions have no signature
+        return False
 
 
 def as_editor(source: Any) -> Editor:

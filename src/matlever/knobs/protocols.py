@@ -14,7 +14,13 @@ __all__ = ["DifferentiableEditor", "DifferentiablePredictor", "Editor", "Predict
 
 @runtime_checkable
 class Predictor(Protocol):
-    """Anything that predicts numbers for samples, as every scikit-learn regressor does."""
+    """Anything that predicts numbers for samples, as every scikit-learn regressor does.
+
+    Notes
+    -----
+    ``predict(X, return_std=True)`` is asked for standard deviations where ``predict`` takes that
+    argument, unless an attribute ``has_std`` is False.
+    """
 
     def predict(self, X: Any) -> Any:
         """Return predictions of shape (n,) or (n, t) for n samples."""

@@ -468,6 +468,11 @@ class TileRegressor(RegressorMixin, BaseEstimator):
             raise SettingsError("One network has no spread: fit with members=3 or more.")
         return mean, self._shaped(found.std(axis=0, ddof=1))
 
+    @property
+    def has_std(self) -> bool:
+        """Whether there are standard deviations: the members' spread."""
+        return len(self.networks_) > 1
+
     def predict_attributes(self, tiles: Tiles) -> Array:
         """Return the attributes (n, k) the network reads off each tile; may leave 0 to 1 a little.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from matlever.exceptions import DataError, SettingsError
-from matlever.knobs import Editor, Predictor, evaluate_settings
+from matlever.knobs import Editor, Predictor, evaluate_settings, gives_std
 from matlever.recommendation._coordinates import Coordinates
 from matlever.recommendation._gaussian_process import OutcomeScale
 
@@ -34,11 +33,7 @@ def spread_of(predictor: Predictor) -> tuple[Callable[[Any], tuple[Any, Any]], s
     .. [1] F. Hutter, H. H. Hoos, K. Leyton-Brown, LION 5 (2011) 507-523, Sec. 4.1.
     """
     predict: Any = predictor.predict
-    try:
-        has_std = "return_std" in inspect.signature(predict).parameters
-    except (TypeError, ValueError):
-        has_std = False
-    if has_std:
+    if gives_std(predictor):
         return lambda X: predict(X, return_std=True), "its own standard deviation"
     interval = getattr(predictor, "predict_interval", None)
     if callable(interval):

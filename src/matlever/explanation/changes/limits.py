@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from matlever.explanation.changes.question import Interval
-from matlever.knobs import Predictor
+from matlever.knobs import Predictor, gives_std
 
 __all__ = ["interval_of"]
 
@@ -41,7 +41,7 @@ def interval_of(
         stated = getattr(predictor, "level", None)
         return own, stated if isinstance(stated, float) else None
     predict: Any = predictor.predict
-    if "return_std" not in inspect.signature(predict).parameters:
+    if not gives_std(predictor):
         return None, None
     wide = ndtri(0.5 * (1 + (level or _LEVEL)))
 
