@@ -22,7 +22,13 @@ from .knobs import KnobSpace as KnobSpace
 from .knobs import TableEditor as TableEditor
 from .knobs import as_editor as as_editor
 from .knobs import as_predictor as as_predictor
+from .micrographs import FlowEditor as FlowEditor
 from .micrographs import SuperpixelEditor as SuperpixelEditor
+from .micrographs import TileRegressor as TileRegressor
+from .micrographs import read_lots as read_lots
+from .micrographs import simulate_sem as simulate_sem
+from .micrographs import train_flow as train_flow
+from .micrographs import validate_lots as validate_lots
 from .recommendation import suggest as suggest
 from .report import write_report as write_report
 from .study import Study as Study
