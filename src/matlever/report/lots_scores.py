@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from matlever.report._text import DASH, count, fixed, number_text, plain, quantity, score, text
+from matlever.report._text import (
+    DASH,
+    count,
+    fixed,
+    number_text,
+    percent,
+    plain,
+    quantity,
+    score,
+    text,
+)
 from matlever.report._values import flag, mapping, number, numbers, pick, records, string
 from matlever.report.held_out import as_floats
 from matlever.report.lots_figures import LotPoints, error_bars, lot_plot
@@ -43,7 +53,8 @@ def lot_scores_section(results: Mapping[str, Any], mark: str = "") -> str:
         f'<div class="say{bad}"><p>{said or DASH}</p></div>'
         "<p>A network looks at one tile and predicts the property of its lot. All tiles of a lot "
         "share one measurement, so the honest question is a lot whose tiles it has never seen.</p>"
-        f"{_table(scores)}<p>{verdict}</p>{lot_by_lot(scores, what)}{_looks(results)}</section>"
+        f"{_table(scores)}<p>{verdict}</p>{_interval(scores)}{lot_by_lot(scores, what)}"
+        f"{_looks(results)}</section>"
     )
 
 
@@ -117,6 +128,11 @@ def _table(scores: Mapping[str, Any]) -> str:
     )
 
 
+def _interval(scores: Mapping[str, Any]) -> str:
+    said = text(string(pick(scores, "interval", "sentence")), 500)
+    return f"<p>{said}</p>" if said else ""
+
+
 def _percent(value: float | None) -> str:
     return DASH if value is None else f"{fixed(value, 1)}\N{NO-BREAK SPACE}%"
 
@@ -165,6 +181,17 @@ def _points(table: object) -> LotPoints:
     return LotPoints(names[:n], measured[:n], mean[:n], sd[:n])
 
 
+def _interval_fact(scores: Mapping[str, Any], unit: str) -> str:
+    level, half = (number(pick(scores, "interval", key)) for key in ("level", "half_width"))
+    if level is None or half is None:
+        return ""
+    return (
+        f"<div><dt>A new lot lands within this of its prediction ({percent(level)} interval)</dt>"
+        f"<dd><b>± {text(quantity(half, unit))}</b>from the errors on "
+        f"{count(number(pick(scores, 'interval', 'n')))} lots held out</dd></div>"
+    )
+
+
 def score_facts(results: Mapping[str, Any]) -> str:
     """Return the figures of the card on the first screen (HTML)."""
     scores = mapping(results.get("scores"))
@@ -182,6 +209,7 @@ def score_facts(results: Mapping[str, Any]) -> str:
         "</dd></div>"
         f"<div><dt>Error of the mean over a new lot's tiles</dt><dd><b>{error}</b>"
         f"root mean square over {count(number(by_lot.get('n')))} lots</dd></div>"
+        f"{_interval_fact(scores, unit)}"
         "<div><dt>R² on random tiles, as published work scores</dt>"
         f"<dd><b>{score(number(pick(seen, 'by_tile', 'r2')))}</b>{leak}</dd></div>"
     )

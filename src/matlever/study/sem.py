@@ -42,10 +42,10 @@ __all__ = ["reproduce_sem"]
 SEM_SCHEMA = "matlever-sem-reproduction/1"
 Progress = Callable[[int, int, str], None]
 
-_FULL: dict[str, Any] = {"n_lots": 30, "n_tiles": 40, "size": 64}
-_QUICK: dict[str, Any] = {"n_lots": 12, "n_tiles": 8, "size": 32}
+_FULL: dict[str, Any] = {"n_lots": 30, "n_tiles": 60, "size": 64}
+_QUICK: dict[str, Any] = {"n_lots": 12, "n_tiles": 8, "size": 24}
 _FULL_STUDY: dict[str, Any] = {
-    "epochs": 12,
+    "epochs": 36,
     "folds": 5,
     "sweep_tiles": 12,
     "change_tiles": 3,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,9 +13,10 @@ from matlever.micrographs import TileRegressor, validate_lots
 from matlever.study.lots.data import LotData, named_unit
 from matlever.study.lots.settings import LotsSettings
 from matlever.study.stages import Stages
+from matlever.study.words import with_unit
 from matlever.validation import CrossValidation, plan_folds, verdict
 
-__all__ = ["n_validation_fits", "scores_part", "study_regressor"]
+__all__ = ["lot_interval", "n_validation_fits", "scores_part", "study_regressor"]
 
 Tick = Callable[[float, str], None]
 
@@ -52,7 +54,47 @@ def scores_part(
         "validation", partial(_validated, lots, target, settings, stages, partial(tick, seconds))
     )
     judged = _judged(found, settings, unit)
-    return {**found, "unit": unit, "skill": judged[0], "skill_sentence": judged[1]}
+    return {
+        **found,
+        "unit": unit,
+        "skill": judged[0],
+        "skill_sentence": judged[1],
+        "interval": lot_interval(found["lots_held_out"]["lots"], settings.level, unit),
+    }
+
+
+def lot_interval(table: Mapping[str, Any], level: float, unit: str | None) -> dict[str, Any]:
+    """Return within what of its prediction a new lot lands, from the errors on lots held out.
+
+    Parameters
+    ----------
+    table : mapping
+        Columns ``measured`` and ``mean``, one entry for each lot.
+    level : float
+        Nominal coverage.
+    unit : str or None
+
+    Returns
+    -------
+    interval : dict
+        ``level``, ``n`` lots, ``half_width`` (the error with rank ``ceil((n + 1) level)``; None
+        where there are too few lots for one) and a ``sentence``.
+    """
+    error = np.sort(np.abs(np.subtract(table["measured"], table["mean"])))
+    n = len(error)
+    rank = math.ceil((n + 1) * level - 1e-9)
+    half_width = float(error[rank - 1]) if rank <= n else None
+    percent = f"{100 * level:.0f} %"
+    if half_width is None:
+        needed = math.ceil(level / (1 - level) - 1e-9)
+        sentence = f"Too few lots for a {percent} interval: {needed} are needed, {n} are there."
+    else:
+        sentence = (
+            f"The mean over the tiles of a new lot like these lies within "
+            f"±{with_unit(half_width, unit)} of its measured value ({percent} interval, from the "
+            f"errors on {n} lots held out)."
+        )
+    return {"level": level, "n": n, "half_width": half_width, "sentence": sentence}
 
 
 def _validated(

@@ -88,7 +88,7 @@ class LotsSettings:
         Size of one pixel of the pictures as they are on the disk, for the scale beside them.
     depth : int, default=10
         Convolution layers of the network that predicts the property (6 n + 4).
-    epochs : int, default=20
+    epochs : int, default=36
         Rounds of its training.
     folds : int, default=5
         Parts of the lots, each held out whole once.
@@ -136,7 +136,7 @@ class LotsSettings:
     scale_bar: int | str | None = None
     pixel_nm: float | None = None
     depth: int = 10
-    epochs: int = 20
+    epochs: int = 36
     folds: int = 5
     level: float = 0.9
     editor: str = "auto"
