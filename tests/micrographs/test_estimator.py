@@ -39,7 +39,7 @@ def test_learns_stripes_of_lots_it_was_trained_on(fitted):
     model, tiles, y = fitted
     assert np.corrcoef(model.predict(tiles), y)[0, 1] > 0.9
     assert np.corrcoef(model.predict_attributes(tiles)[:, 0], tiles.attributes[:, 0])[0, 1] > 0.9
-    assert model.embed(tiles).shape == (len(tiles), 16)
+    assert model.embed(tiles).shape == (len(tiles), 32)  # mean and spread of 16 maps
 
 
 def test_predict_tensor_agrees_with_predict_and_knows_its_gradient(fitted):
