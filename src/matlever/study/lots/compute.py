@@ -63,7 +63,7 @@ def computed(
         "matlever_version": __version__,
         "title": _title(data),
         "data": data,
-        "settings": settings.to_dict(),
+        "settings": {**settings.to_dict(), "folder": data["folder"]},
         "identifiability": known,
         "scores": scores,
         "looks": looks,

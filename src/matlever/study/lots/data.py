@@ -218,7 +218,7 @@ def data_part(lots: LotData, target: str, settings: LotsSettings) -> dict[str, A
     shown = [some_tiles(lots, lot, 1) for lot in tiles.lot_names]
     report = getattr(lots, "report", None)
     return {
-        "folder": settings.folder,
+        "folder": Path(settings.folder).name or settings.folder,
         "sha256": data_digest(lots),
         "simulated": is_simulated(lots),
         "n_lots": len(tiles.lot_names),
