@@ -25,7 +25,7 @@ from matlever.micrographs import (
     simulate_sem,
     train_flow,
 )
-from matlever.micrographs.demo import DEMO_FOLDER
+from matlever.micrographs.editing.demo import DEMO_FOLDER
 
 SEED, N_LOTS, N_TILES, SIDE_PX = 100, 60, 250, 64
 STEPS = 16_000
@@ -78,10 +78,10 @@ class Printer:
         self.every, self.begun = every, time.monotonic()
 
     def __call__(self, done: int, total: int, what: str) -> None:
+        """Say it, where it is time."""
         if done % self.every == 0:
-            print(
-                f"{done:6d} of {total} {time.monotonic() - self.begun:6.0f} s  {what}", flush=True
-            )
+            seconds = time.monotonic() - self.begun
+            print(f"{done:6d} of {total} {seconds:6.0f} s  {what}", flush=True)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from matlever.study.lots.settings import LotsSettings
 if TYPE_CHECKING:
     import pandas as pd
 
-    from matlever.micrographs.lots import Lots
+    from matlever.micrographs.reading.lots import Lots
 
 __all__ = [
     "LotData",
@@ -110,7 +110,7 @@ def read_study_lots(
     DataError
         With all faults, each with its file.
     """
-    from matlever.micrographs.read import read_lots
+    from matlever.micrographs.reading.read import read_lots
 
     rows: Any = settings.scale_bar
     return read_lots(

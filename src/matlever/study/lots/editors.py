@@ -153,7 +153,7 @@ def _exact(lots: LotData, settings: LotsSettings) -> StudyEditor:
 def demo_matches(lots: LotData) -> bool:
     """Return whether the packaged editor turns these attributes of tiles of this size."""
     from matlever.micrographs import ATTRIBUTES, load_demo_editor
-    from matlever.micrographs.demo import DEMO_FOLDER
+    from matlever.micrographs.editing.demo import DEMO_FOLDER
 
     tiles = lots.tiles
     if tuple(lots.attribute_names) != ATTRIBUTES or tiles.channels != 1:
@@ -175,7 +175,7 @@ def _demo_fits(lots: LotData, stages: Stages) -> bool:
 def _foreign_to_demo(tiles: Tiles, side: int) -> bool:
     """Return whether most lots look unlike the simulated ones the demo was taught from."""
     from matlever.micrographs import simulate_sem
-    from matlever.micrographs.novelty import TileNovelty
+    from matlever.micrographs.regression.novelty import TileNovelty
 
     known = simulate_sem(*_LIKE_DEMO, side, random_state=1).tiles
     chosen = tiles[np.unique(np.linspace(0, len(tiles) - 1, _JUDGED).round().astype(np.intp))]

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from matlever.micrographs._lot_texture import lot_texture
-from matlever.micrographs.identifiability import identifiability
+from matlever.micrographs.measuring.identifiability import identifiability
+from matlever.micrographs.measuring.lot_texture import lot_texture
 from matlever.study.lots.data import LotData
 from matlever.study.stages import Stages
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlever.micrographs import TileRegressor, Tiles
-from matlever.micrographs.grad_cam import grad_cam, randomisation_check
+from matlever.micrographs.regression.grad_cam import grad_cam, randomisation_check
 from matlever.study.lots.data import LotData, shown_picture, some_tiles
 from matlever.study.lots.settings import LotsSettings
 from matlever.study.stages import Stages

@@ -1,0 +1,1 @@
+"""Editors of tiles: pictures of a material with other attributes."""

@@ -1,0 +1,1 @@
+"""What edited pictures are worth: meters, judges and the report card."""
