@@ -1,6 +1,6 @@
 """One training of an AttGAN between two iterations: its steps, its measurements, its files.
 
-Steps and losses as published (:mod:`matlever.micrographs.editing.attgan`): the critic learns to tell
+Steps and losses as published (see `matlever.micrographs.editing.attgan`): the critic learns to tell
 edited from real tiles (Wasserstein distance with gradient penalty), the classifier beside it the
 attributes of real ones; the generator learns to redraw a tile as it is at its own attributes, and
 at those of another tile of the batch so that neither critic nor classifier object.

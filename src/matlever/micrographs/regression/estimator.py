@@ -44,7 +44,7 @@ class TileRegressor(RegressorMixin, BaseEstimator):
 
     Parameters
     ----------
-    depth, widen, width, stem_stride, pooling
+    depth, widen, width, stem_stride, pooling, hidden
         Of the network, see :class:`WideResNet`.
     epochs : int, default=100
         Rounds over the training tiles, at most.
@@ -129,6 +129,7 @@ class TileRegressor(RegressorMixin, BaseEstimator):
         width: int = 16,
         stem_stride: int = 1,
         pooling: Pooling = "mean",
+        hidden: int | None = None,
         epochs: int = 100,
         batch_size: int = 64,
         learning_rate: float = 1e-3,
@@ -153,6 +154,7 @@ class TileRegressor(RegressorMixin, BaseEstimator):
         self.width = width
         self.stem_stride = stem_stride
         self.pooling = pooling
+        self.hidden = hidden
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -328,6 +330,7 @@ class TileRegressor(RegressorMixin, BaseEstimator):
                 stem_stride=self.stem_stride,
                 width=self.width,
                 pooling=self.pooling,
+                hidden=self.hidden,
             )
 
     def _targets(self, tiles: Tiles, y: ArrayLike) -> tuple[Array, Array, Array, bool]:

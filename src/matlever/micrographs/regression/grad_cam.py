@@ -192,7 +192,8 @@ def _layers(network: WideResNet) -> list[str]:
         for g, group in enumerate(network.groups)
         for b in range(len(list(group.children())))
     ]
-    return ["stem", *blocks, "norm", "head"]
+    hidden = [] if network.hidden is None else ["hidden"]
+    return ["stem", *blocks, "norm", *hidden, "head"]
 
 
 def _randomise(network: WideResNet, layer: str, generator: torch.Generator) -> None:
