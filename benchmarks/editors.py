@@ -65,6 +65,8 @@ def main() -> None:
     parser.add_argument("--editors", nargs="*", default=["demo", "exact", "nothing", "adversarial"])
     parser.add_argument("--attgan", type=Path, help="folder of an AttGAN editor")
     parser.add_argument("--seeds", nargs="*", type=int, default=list(SEEDS))
+    parser.add_argument("--tiles", type=int, default=100, help="tiles whose knobs are turned")
+    parser.add_argument("--realism", type=int, default=2000, help="tiles that judge realism")
     parser.add_argument("--cache", type=Path, default=Path("build/editors"))
     parser.add_argument("--threads", type=int, default=1)
     asked = parser.parse_args()
@@ -107,7 +109,6 @@ def cards(asked: argparse.Namespace, regressor: ConformalTileRegressor) -> None:
     if asked.attgan is not None:
         editors["attgan"] = AttGANEditor.load(asked.attgan)
         wanted.append("attgan")
-    found = {}
     for name in wanted:
         for seed in asked.seeds if name == "demo" else asked.seeds[:1]:
             lots = simulate_sem(N_LOTS, N_TILES, SIDE_PX, random_state=seed)
@@ -121,14 +122,15 @@ def cards(asked: argparse.Namespace, regressor: ConformalTileRegressor) -> None:
                 predictor_error=error_of(regressor, lots),
                 exact=exact,
                 gains=GAINS,
+                n_tiles=asked.tiles,
+                n_realism=asked.realism,
                 random_state=seed,
             )
             print(f"\n=== {name}, seed {seed}, {time.process_time() - begun:.0f} s CPU")
             print(card, flush=True)
-            found[f"{name}-{seed}"] = card.to_dict()
             figure = card.plot()
             figure.savefig(asked.cache / f"card-{name}-{seed}.png", dpi=130)
-    write_json(asked.cache / "cards.json", found)
+            write_json(asked.cache / f"card-{name}-{seed}.json", card.to_dict())
 
 
 def error_of(regressor: ConformalTileRegressor, lots: SimulatedLots) -> float:
