@@ -125,3 +125,26 @@ def test_learns_by_heart_a_few_pictures():
 def test_impossible_settings_are_named(settings, named):
     with pytest.raises(SettingsError, match=named):
         WideResNet(**settings)
+
+
+def test_a_hidden_layer_adds_its_weights_and_lets_the_head_bend():
+    """Exclusive or of two features: no linear head tells it, a hidden layer does."""
+    plain, bent = WideResNet(depth=10), WideResNet(depth=10, hidden=32)
+    count = [sum(p.numel() for p in network.parameters()) for network in (plain, bent)]
+    assert count[1] - count[0] == 64 * 32 + 32 + 32 - 64
+    generator = torch.Generator().manual_seed(0)
+    features = torch.zeros(4, 64)
+    features[1::2, 0], features[2:, 1] = 4.0, 4.0
+    wanted = torch.tensor([0.5, -0.5, -0.5, 0.5])
+    left = []
+    for network in (plain, bent):
+        network.initialise(generator)
+        optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)
+        for _ in range(400):
+            optimiser.zero_grad()
+            loss = ((network.predicted(features)[:, 0] - wanted) ** 2).mean()
+            loss.backward()
+            optimiser.step()
+        left.append(loss.item())
+    assert left[0] > 0.1
+    assert left[1] < 0.01
