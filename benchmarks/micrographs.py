@@ -136,7 +136,7 @@ def edits(tiles: Tiles, repeats: int) -> None:
         values[:, j, j] = np.where(values[:, j, j] < 0.5, 0.9, 0.1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        attgan = train_attgan(tiles, AttGANSettings(width=16, levels=4, iterations=1, batch_size=4))
+        attgan = train_attgan(tiles, AttGANSettings.narrow(n_epochs=0.5, batch_size=4))
     demo = load_demo_editor()
     editors = {
         f"flow, {demo.integration.steps} steps": demo,
@@ -158,7 +158,7 @@ def counterfactuals(lots: object) -> None:
     tiles: Tiles = lots.tiles  # type: ignore[attr-defined]
     y = lots.of_tiles()  # type: ignore[attr-defined]
     regressor = TileRegressor.compact(epochs=3).fit(tiles, y)
-    lot = tiles[tiles.lot == int(np.argmin(lots.property()))][:12]  # type: ignore[attr-defined]
+    lot = tiles[tiles.lot == int(np.argmin(lots.property()))][:4]  # type: ignore[attr-defined]
     goal = (float(regressor.predict(lot).mean()) + 40.0, None)
     editor = load_demo_editor()
     ask = {"predictor": regressor, "editor": editor, "goal": goal, "tolerance": 10.0}
