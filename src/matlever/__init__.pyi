@@ -1,4 +1,6 @@
 from . import cli as cli
+from . import compositions as compositions
+from . import crystals as crystals
 from . import exceptions as exceptions
 from . import explanation as explanation
 from . import knobs as knobs

@@ -5,3 +5,5 @@ from .settings import TrainingSettings as TrainingSettings
 from .stacked import StackedNetwork as StackedNetwork
 from .stacked_training import train_stacked as train_stacked
 from .threads import one_torch_thread as one_torch_thread
+from .weights import load_weights as load_weights
+from .weights import weights_of as weights_of

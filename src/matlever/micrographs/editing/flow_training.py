@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from matlever.exceptions import DataError, ModelFileError, NotEnoughDataError, SettingsError
-from matlever.micrographs._weights import load_weights, weights_of
+from matlever.training.weights import load_weights, weights_of
 from matlever.micrographs.editing.flow import VelocityNetwork
 from matlever.micrographs.tiles import Tiles
 from matlever.storage import State, read_model, write_model

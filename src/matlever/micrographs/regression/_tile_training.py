@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from matlever.exceptions import SettingsError
-from matlever.micrographs._weights import load_weights, weights_of
+from matlever.training.weights import load_weights, weights_of
 from matlever.micrographs.regression._tile_batches import Augmentation, batch_tensor, in_batches
 from matlever.micrographs.regression.wide_resnet import WideResNet
 from matlever.micrographs.tiles import Tiles

@@ -566,7 +566,7 @@ class TileRegressor(RegressorMixin, BaseEstimator):
 
     def to_state(self) -> State:
         """Return everything needed to rebuild the fitted regressor; see `matlever.storage`."""
-        from matlever.micrographs._weights import weights_of
+        from matlever.training.weights import weights_of
 
         check_is_fitted(self)
         return State(
@@ -603,7 +603,7 @@ class TileRegressor(RegressorMixin, BaseEstimator):
         """
         import torch
 
-        from matlever.micrographs._weights import load_weights
+        from matlever.training.weights import load_weights
         from matlever.micrographs.regression._tile_training import Epoch, lay_out
         from matlever.micrographs.regression.wide_resnet import WideResNet
 

@@ -1,0 +1,5 @@
+"""Compositions: from a formula to a property, and to the elements behind it."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,9 @@
+from .cgcnn import CGCNN as CGCNN
+from .cgcnn_regressor import CGCNNRegressor as CGCNNRegressor
+from .crystals import Crystals as Crystals
+from .editor import CrystalEditor as CrystalEditor
+from .energy import chgnet_energies as chgnet_energies
+from .graphs import CrystalGraphs as CrystalGraphs
+from .graphs import crystal_graphs as crystal_graphs
+from .read import read_crystals as read_crystals
+from .site_plot import plot_sites as plot_sites
