@@ -200,16 +200,7 @@ def change_bars(
         return ""
     height = 64.0 + 26 * n * m
     figure, axes = new_axes(340, height, (104, 18, 8, 44))
-    reach = max(
-        [0.1]
-        + [
-            float((np.abs(bars.mean) + (0.0 if bars.sd is None else bars.sd)).max())
-            for bars in several
-            if len(bars.mean)
-        ]
-    )
-    reach = min(1.15 * reach, 1.3)
-    axes.set_xlim(-reach, reach)
+    axes.set_xlim(*_reach(several))
     axes.set_ylim(n - 0.5, -0.5)
     style_ticks(axes, "x", n=5)
     axes.spines["bottom"].set_visible(False)
@@ -217,6 +208,7 @@ def change_bars(
     axes.set_yticklabels([plain(name, 16) for name in attributes], parse_math=False)
     axes.axvline(0, color=colour("soft"), linewidth=1, zorder=3)
     each = 0.8 / m
+    apart = 0.01 * float(np.diff(axes.get_xlim())[0])
     for place, bars in enumerate(several):
         y = np.arange(n) - 0.4 + each * (place + 0.5)
         axes.barh(y, bars.mean, height=0.86 * each, color=colour(bars.tint), zorder=2)
@@ -234,7 +226,7 @@ def change_bars(
             end = value + (spread if value > 0 else -spread)
             write(
                 axes,
-                end + (0.02 if value > 0 else -0.02) * reach,
+                end + (apart if value > 0 else -apart),
                 float(y[j]),
                 ("+" if value > 0 else "") + fixed(value, 2),
                 fontsize=10,
@@ -243,3 +235,18 @@ def change_bars(
             )
     axis_label(axes, "change (0 to 1 is the whole range)")
     return to_svg(figure, uid, description)
+
+
+_NUMBER = 0.2  # share of the axis that a written value takes
+
+
+def _reach(several: Sequence[ChangeBars]) -> tuple[float, float]:
+    """Return the ends of the axis: whiskers, and the values written beyond them, fit."""
+    low, high = -0.1, 0.1
+    for bars in several:
+        if len(bars.mean):
+            sd = np.zeros(len(bars.mean)) if bars.sd is None else bars.sd
+            low = min(low, float((bars.mean - sd).min()))
+            high = max(high, float((bars.mean + sd).max()))
+    room = _NUMBER / (1 - 2 * _NUMBER) * (high - low)
+    return low - room, high + room

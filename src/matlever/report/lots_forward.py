@@ -102,7 +102,7 @@ def strips(
                 strip.get("tile"),
                 f"Tile of lot {name} as it is.",
                 f"<b>as it is</b><br/>{text(attribute, 40)} {_two(number(strip.get('own')))}",
-                side=112,
+                side=128,
                 scale=scale,
                 own=True,
             )
@@ -112,9 +112,9 @@ def strips(
         ):
             says = predicted(value)
             caption = f"{text(attribute, 40)} {_two(value)}"
-            caption += f"<br/>{text(says)}" if says else ""
+            caption += f"<br/>predicted {text(says)}" if says else ""
             words = f"The same tile with {plain(attribute, 60)} {_two(value)}."
-            pictures.append(tile_picture(picture, words, caption, side=112))
+            pictures.append(tile_picture(picture, words, caption, side=128))
         parts.append(f'<div class="strip-of">{"".join(pictures)}</div>')
     measured = text(quantity(number(lot.get("measured")), "", 4))
     return (

@@ -22,7 +22,15 @@ from matlever.report.lots_figures import LotPoints, error_bars, lot_plot
 from matlever.report.lots_forward import property_label
 from matlever.report.tile_pictures import tile_picture
 
-__all__ = ["SCORES_ANCHOR", "lot_by_lot", "lot_scores_section", "score_facts", "skill_pill"]
+__all__ = [
+    "SCORES_ANCHOR",
+    "lot_by_lot",
+    "lot_errors",
+    "lot_scores_section",
+    "predicted_lots",
+    "score_facts",
+    "skill_pill",
+]
 
 SCORES_ANCHOR = "predict"
 _SKILLS = {
@@ -139,38 +147,48 @@ def _percent(value: float | None) -> str:
 
 def lot_by_lot(scores: Mapping[str, Any], what: str) -> str:
     """Return predictions and errors lot by lot, for lots never seen."""
-    table = pick(scores, "lots_held_out", "lots")
-    points = _points(table)
+    predicted = predicted_lots(scores, what)
+    return f"<h3>Lot by lot</h3>{predicted}{lot_errors(scores, what)}" if predicted else ""
+
+
+def predicted_lots(scores: Mapping[str, Any], what: str) -> str:
+    """Return each lot's prediction beside its measured value (figure 8 of the study)."""
+    points = _points(pick(scores, "lots_held_out", "lots"))
     drawn = lot_plot(
         "lots-predicted",
         points,
         plain(what, 48),
         f"Predicted {what} of each lot, by networks that never saw it, beside the measured value.",
     )
-    error = as_floats(numbers(pick(table, "rmse")))
-    names = [string(name) for name in pick(table, "lot") or ()]
-    bars = ""
-    if len(error) == len(names):
-        bars = error_bars(
-            "lots-error",
-            names,
-            error,
-            f"RMSE of its tiles: {plain(what, 30)}",
-            "Root mean square error over the tiles of each lot, lots never seen.",
-        )
     if not drawn:
         return ""
     return (
-        f"<h3>Lot by lot</h3><figure>{drawn}<figcaption>Every lot as predicted by a network that "
-        "never saw it.</figcaption></figure>"
+        f"<figure>{drawn}<figcaption>Every lot as predicted by a network that never saw it."
+        "</figcaption></figure>"
         '<ul class="key"><li><i class="dot"></i>mean over its tiles, line: standard deviation of '
         'the tiles</li><li><i class="stroke" style="color:var(--orange)"></i>measured</li></ul>'
-        + (
-            f"<figure>{bars}<figcaption>The same lots by their error, largest first."
-            "</figcaption></figure>"
-            if bars
-            else ""
-        )
+    )
+
+
+def lot_errors(scores: Mapping[str, Any], what: str) -> str:
+    """Return the error of each lot, the largest first (figure 9 of the study)."""
+    table = pick(scores, "lots_held_out", "lots")
+    error = as_floats(numbers(pick(table, "rmse")))
+    names = [string(name) for name in pick(table, "lot") or ()]
+    if len(error) != len(names) or not names:
+        return ""
+    bars = error_bars(
+        "lots-error",
+        names,
+        error,
+        f"RMSE of its tiles: {plain(what, 30)}",
+        "Root mean square error over the tiles of each lot, lots never seen.",
+    )
+    return (
+        f"<figure>{bars}<figcaption>Error of the tiles of each lot, largest first."
+        "</figcaption></figure>"
+        if bars
+        else ""
     )
 
 

@@ -45,9 +45,12 @@ def record_section(results: Mapping[str, Any]) -> str:
         else ""
     )
     seed = number(record.get("seed"))
-    entries = [
+    read = [
         ("file", text(string(data.get("file")), 200)),
         ("SHA-256 of the file", f"<code>{text(string(data.get('sha256')), 80) or DASH}</code>"),
+    ]
+    entries = [  # a study of a folder, or of what was simulated, read no single file
+        *(read if data.get("file") else []),
         ("random seed", f"{seed:.0f}" if seed is not None else ""),
         ("matlever", text(string(results.get("matlever_version")), 40)),
         ("Python", text(string(record.get("python")), 40)),

@@ -15,7 +15,7 @@ from matlever.report.canvas import axis_label, colour, new_axes, style_ticks, to
 from matlever.report.held_out import as_floats
 from matlever.report.lots_backward import one_tile, whole_lot
 from matlever.report.lots_forward import lot_boxes, property_label, strips, sweep_grid
-from matlever.report.lots_scores import lot_by_lot
+from matlever.report.lots_scores import lot_errors, predicted_lots
 from matlever.report.page import SIMULATED_TAG, page
 from matlever.report.record import record_section
 from matlever.report.study_report import check_schema
@@ -54,7 +54,8 @@ def render_sem_reproduction(found: Mapping[str, Any]) -> str:
         5: lambda: sweep_grid(study),
         6: lambda: _changes(study, "six"),
         7: lambda: _means(study) + _law(found),
-        8: lambda: lot_by_lot(mapping(study.get("scores")), property_label(study)),
+        8: lambda: predicted_lots(mapping(study.get("scores")), property_label(study)),
+        9: lambda: lot_errors(mapping(study.get("scores")), property_label(study)),
         10: lambda: _curves(mapping(found.get("attgan"))),
     }
     sections, nav = [], [("found", "What was found")]
@@ -182,5 +183,10 @@ def _curves(attgan: Mapping[str, Any]) -> str:
         panels.append(f'<figure class="panel"><h4>{text(title)}</h4>{drawn}</figure>')
     gains = numbers(attgan.get("gain"))
     said = ", ".join(DASH if gain is None else fixed(gain, 2) for gain in gains)
-    under = f'<p class="how">Gains read by its own classifier: {said}.</p>' if gains else ""
+    under = (
+        '<p class="how">Of a change that is asked for, its own classifier sees in the edited tiles '
+        f"this share, attribute by attribute: {said}. 1 is all of it, 0 nothing.</p>"
+        if gains
+        else ""
+    )
     return f'<div class="grid">{"".join(panels)}</div>{under}'

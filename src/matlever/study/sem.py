@@ -26,6 +26,7 @@ from matlever._version import __version__
 from matlever.micrographs import SimulatedLots, simulate_sem
 from matlever.storage import write_json
 from matlever.study.folder import PARTS
+from matlever.study.lots.citations import citations
 from matlever.study.lots.run import run_lots_study
 from matlever.study.lots.settings import LotsSettings
 from matlever.study.sem_parts import (
@@ -81,7 +82,7 @@ def reproduce_sem(
         Seed of the simulated lots and of everything random.
     quick : bool, default=False
         Twelve lots of small tiles, redrawn by the simulator itself: it shows the way, not the
-        figures. Otherwise thirty lots of 64 px, about 25 minutes on two cores.
+        figures. Otherwise thirty lots of 64 px, about a quarter of an hour on two cores.
     progress : callable, optional
         Called with (work done, work in all, what is being done).
 
@@ -123,7 +124,11 @@ def reproduce_sem(
         "figures": figure_words(results, attgan, law, slopes),
         "sentences": sem_sentences(results, law, slopes),
         "settings": {"seed": seed, "quick": quick, **sizes, **asked},
-        "record": {**results["record"], "command": _command(seed, quick)},
+        "record": {
+            **results["record"],
+            "command": _command(seed, quick),
+            "citations": citations(results["editor"]["kind"], also_attgan=True),
+        },
     }
     write_json(folder / "reproduction.json", found)
     stages.remove()

@@ -9,6 +9,7 @@ from typing import Any
 from matlever._version import __version__
 from matlever.micrographs import TileRegressor
 from matlever.storage import State
+from matlever.study.lots.citations import citations
 from matlever.study.lots.command import lots_command
 from matlever.study.lots.data import LotData, chosen_lots, data_part, target_of
 from matlever.study.lots.editors import chosen_editor
@@ -75,6 +76,7 @@ def computed(
             "libraries": versions(),
             "seed": settings.seed,
             "command": lots_command(settings),
+            "citations": citations(redraws.kind),
         },
     }
     results["summary"] = {"headline": headline(results), "sentences": sentences(results)}
