@@ -291,3 +291,37 @@ def test_data_region_knows_a_grid_and_not_the_corner_outside_of_it():
         [True, True, True, False, False],
     )
     np.testing.assert_allclose(region.distance([[9, 0], [3, 1]]), [0.4, 1.0])
+
+
+def test_few_of_many_parts_with_different_limits_stay_feasible_and_near() -> None:
+    rng = np.random.default_rng(5)
+    upper = rng.uniform(0.15, 0.9, 40)
+    names = tuple(f"e{j}" for j in range(40))
+    space = KnobSpace(
+        [Knob(name, lower=0, upper=high) for name, high in zip(names, upper, strict=True)],
+        [Mixture(names, max_parts=4)],
+    )
+    asked = rng.dirichlet(np.full(40, 0.1), 200)
+    found = space.project(asked)
+    assert space.is_feasible(found).all()
+    np.testing.assert_allclose(space.project(found), found)
+    assert space.is_feasible(space.sample(100, random_state=1)).all()
+    # Against the best of all choices of four among the ten largest parts of each row.
+    for row, near in zip(asked[:20], found[:20], strict=True):
+        top = np.argsort(-row)[:10]
+        best = min(
+            float(((_box_simplex(row[list(some)], upper[list(some)]) - row[list(some)]) ** 2).sum())
+            + float((np.delete(row, list(some)) ** 2).sum())
+            for some in itertools.combinations(top.tolist(), 4)
+            if upper[list(some)].sum() >= 1
+        )
+        assert ((near - row) ** 2).sum() <= 1.5 * best + 1e-9
+
+
+def _box_simplex(v: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    """Nearest point of the box with sum 1, by bisection of the shift."""
+    low, high = -2.0, 2.0
+    for _ in range(80):
+        shift = (low + high) / 2
+        low, high = (shift, high) if np.clip(v + shift, 0, upper).sum() < 1 else (low, shift)
+    return np.clip(v + high, 0, upper)

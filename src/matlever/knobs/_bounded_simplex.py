@@ -107,6 +107,28 @@ def choose_support(v: Array, lower: Array, n_parts: NDArray[np.intp]) -> NDArray
     return chosen
 
 
+def choose_support_with_room(
+    v: Array, lower: Array, upper: Array, n_parts: NDArray[np.intp], total: Array
+) -> NDArray[np.bool_]:
+    """Parts (n, p) that stay above zero, with upper limits that can make the `total` (n,).
+
+    The `n_parts` (n,) largest, where these have room enough; else as many of the largest as
+    possible, with the parts of the highest limits in place of the others.
+    """
+    chosen = choose_support(v, lower, n_parts)
+    upper = np.broadcast_to(upper, v.shape)
+    slack = 1e-12 * np.abs(total)
+    for n_swapped in range(1, int(n_parts.max(initial=0)) + 1):
+        short = np.flatnonzero(np.where(chosen, upper, 0.0).sum(axis=1) < total - slack)
+        if not len(short):
+            break
+        kept = choose_support(v[short], lower, np.maximum(n_parts[short] - n_swapped, 0))
+        # Those kept come first whatever their limit, then the highest limits.
+        order = np.where(kept, np.inf, upper[short])
+        chosen[short] = choose_support(order, lower, n_parts[short])
+    return chosen
+
+
 def draw(
     lower: Array, upper: Array, total: Array, step: float | None, rng: np.random.Generator
 ) -> Array:

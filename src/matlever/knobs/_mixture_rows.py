@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from matlever.exceptions import SettingsError
 from matlever.knobs._bounded_simplex import (
     choose_support,
+    choose_support_with_room,
     draw,
     project_continuous,
     project_steps,
@@ -39,6 +40,11 @@ class MixtureRows:
     ------
     SettingsError
         If the limits leave no row, or the kinds and steps do not go together.
+
+    Notes
+    -----
+    Nearest rows are exact, but where few of many parts with different upper limits may be above
+    zero: beyond 2,000 choices of parts the largest are taken, as far as their limits have room.
     """
 
     def __init__(self, mixture: Mixture, knobs: list[Knob]) -> None:
@@ -60,15 +66,13 @@ class MixtureRows:
             raise SettingsError(f"A part of the mixture {mixture.names} has a limit below 0.")
         if self.step is not None:
             self.lower = np.array([knob.allowed[0] for knob in knobs])  # type: ignore[index]
-        # The list of choices must stay short when the parts differ in their limits.
+        # Where the parts differ in their limits every choice is tried, unless there are too many.
         optional = int((self.lower == 0).sum())
         slots = max(self.max_parts - (len(knobs) - optional), 0)
         ceiling = np.minimum(self.upper, self.total - self.lower.sum())[self.lower == 0]
-        if slots < optional and np.ptp(ceiling) > 0 and math.comb(optional, slots) > _MAX_CHOICES:
-            raise SettingsError(
-                f"Choosing {slots} of {optional} parts whose upper limits differ is not supported "
-                f"beyond {_MAX_CHOICES} choices: give the parts equal upper limits."
-            )
+        self._many_choices = bool(
+            slots < optional and np.ptp(ceiling) > 0 and math.comb(optional, slots) > _MAX_CHOICES
+        )
         if not any(knob.fixed for knob in knobs):
             lowest, highest = self._sums(self.lower, self.upper, self.max_parts)
             if not lowest <= self.total <= highest:
@@ -111,9 +115,12 @@ class MixtureRows:
         required = int((lower > 0).sum())
         if slots >= len(lower):
             return self._solve(v, lower, upper, room)
+        n_parts = np.full(len(v), max(slots, required))
+        if self._many_choices:
+            chosen = choose_support_with_room(v, lower, upper, n_parts, room)
+            return self._solve(v, lower, np.where(chosen, upper, 0.0), room)
         choices = supports(lower, upper, self.total, slots)
         if choices is None:
-            n_parts = np.full(len(v), max(slots, required))
             chosen = choose_support(v, lower, n_parts)
             return self._solve(v, lower, np.where(chosen, upper, 0.0), room)
         best = np.full(v.shape, np.nan)
@@ -192,10 +199,14 @@ class MixtureRows:
         p = len(self.lower)
         upper = np.tile(self.upper, (n, 1))
         if self.max_parts < p:
-            choices = supports(self.lower, self.upper, self.total, self.max_parts)
-            if choices is None:  # any choice of parts has room for the total
-                required = int((self.lower > 0).sum())
-                n_parts = np.full(n, max(self.max_parts, required))
+            n_parts = np.full(n, max(self.max_parts, int((self.lower > 0).sum())))
+            choices = None
+            if not self._many_choices:
+                choices = supports(self.lower, self.upper, self.total, self.max_parts)
+            if self._many_choices:
+                scores, totals = rng.random((n, p)), np.full(n, self.total)
+                chosen = choose_support_with_room(scores, self.lower, self.upper, n_parts, totals)
+            elif choices is None:  # any choice of parts has room for the total
                 chosen = choose_support(rng.random((n, p)), self.lower, n_parts)
             else:
                 choices = choices[np.where(choices, self.upper, 0.0).sum(axis=1) >= self.total]
