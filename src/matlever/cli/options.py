@@ -48,6 +48,11 @@ table_options = _together(
         help="Column to predict; may be given several times.",
     ),
     click.option(
+        "--formula",
+        metavar="COLUMN",
+        help="Column of chemical formulas: the fractions of their elements become knobs.",
+    ),
+    click.option(
         "--group",
         "-g",
         metavar="COLUMN",

@@ -8,6 +8,7 @@ from matlever.storage.atomic import (
     write_text,
 )
 from matlever.storage.model_folder import MODEL_SCHEMA, read_model, write_model
+from matlever.storage.registry import register, restore
 from matlever.storage.state import State
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "atomic_folder",
     "read_json",
     "read_model",
+    "register",
+    "restore",
     "write_bytes",
     "write_json",
     "write_model",

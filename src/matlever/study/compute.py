@@ -12,6 +12,7 @@ from matlever.study.changes_part import advice_sentences, changes_part
 from matlever.study.experiments import proposed_part
 from matlever.study.explain import neighbouring, paired, swept, weighed
 from matlever.study.folder import RESULTS_SCHEMA
+from matlever.study.kinds import DataKind
 from matlever.study.known import KnownRows
 from matlever.study.model import StudyModel
 from matlever.study.one_target import spread_factor
@@ -34,17 +35,18 @@ def computed(
     known: KnownRows,
     wishes: Wishes,
     settings: StudySettings,
+    kind: DataKind,
     stages: Stages,
     progress: Progress | None,
 ) -> tuple[dict[str, Any], StudyModel]:
     """Return the results and the model, taking finished parts from `stages`."""
     rows = [target_rows(table, column, settings) for column in table.target_columns]
     tick = _ticker(
-        progress, sum(count_fits(one, settings) + 3 for one in rows) + 2 * settings.advice
+        progress, sum(count_fits(one, settings, kind) + 3 for one in rows) + 2 * settings.advice
     )
     targets, predictors, factors = [], {}, {}
     for position, one in enumerate(rows):
-        validated = validate(one, settings, stages, tick)
+        validated = validate(one, settings, kind, stages, tick)
         predictor = validated.predictor
         skill = validated.results["verdict"]["skill"]
         name = one.column.name
@@ -89,7 +91,7 @@ def computed(
         tick(1, "experiments to run next")
         following = stages.value("next", partial(proposed_part, *asked))
         tick(1, "done")
-    data = table.to_dict()
+    data = {**table.to_dict(), **kind.facts()}
     results = {
         "schema": RESULTS_SCHEMA,
         "matlever_version": __version__,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -225,8 +225,15 @@ class StudyModel:
         )
 
     @classmethod
-    def from_state(cls, state: State) -> StudyModel:
-        """Rebuild the model; predictions are bitwise those of the original."""
+    def from_state(cls, state: State, rebuilt: Callable[[State], Any] = restore) -> StudyModel:
+        """Rebuild the model; predictions are bitwise those of the original.
+
+        Parameters
+        ----------
+        state : State
+        rebuilt : callable, optional
+            Makes a fitted model from its state.
+        """
         if state.kind != _KIND:
             raise ModelFileError(f"The folder holds a {state.kind!r}, not the model of a study.")
         inputs = _columns(state, "inputs")
@@ -236,7 +243,7 @@ class StudyModel:
             raise ModelFileError(f"The level of the intervals is {level!r}.")
         predictors = {
             column.name: CrossConformalRegressor.from_state(
-                state.part(f"target_{position}"), restore
+                state.part(f"target_{position}"), rebuilt
             )
             for position, column in enumerate(targets)
         }

@@ -76,6 +76,7 @@ def _said(value: Any) -> str:
 # Setting -> option of the command line that sets it.
 _OPTIONS = {
     "targets": "target",
+    "formula": "formula",
     "group": "group",
     "inputs": "input",
     "ignore": "ignore",

@@ -26,13 +26,14 @@ from matlever.study.folder import (
     score_frame,
     write_tables,
 )
+from matlever.study.kinds import kind_of, kind_of_results
 from matlever.study.known import KnownRows
 from matlever.study.model import StudyModel
 from matlever.study.record import run_record
 from matlever.study.settings import StudySettings
 from matlever.study.stages import Stages
 from matlever.study.turn import Wishes, turned_editor
-from matlever.tables import Table, read_table
+from matlever.tables import Table
 
 __all__ = ["Progress", "Study", "load_study", "run_study", "threads_of_torch"]
 
@@ -140,10 +141,11 @@ def run_study(
     asked = study_settings(source, targets, **settings)
     folder = asked.default_folder if out is None else Path(out)
     check_folder(folder)
-    table = read_study_table(asked)
+    kind = kind_of(asked)
+    table = kind.read(asked)
     key = asked.digest(table.sha256, __version__)
     wishes = Wishes.of(asked, table.input_columns, table.target_columns)
-    observed = TableEditor.from_table(table)
+    observed = kind.editor(table)
     known = KnownRows(turned_editor(observed, wishes), observed, table.inputs, table.targets)
     finished = _finished(folder, key)
     if finished is not None:
@@ -153,7 +155,7 @@ def run_study(
     _check_device(asked.device)
     stages = Stages(folder / PARTS, key)
     with threads_of_torch(asked.jobs):
-        results, model = computed(table, known, wishes, asked, stages, progress)
+        results, model = computed(table, known, wishes, asked, kind, stages, progress)
     results["key"] = key
     # While results.json is missing the study is not complete: an earlier one goes first, and the
     # new one is written after everything it describes.
@@ -232,24 +234,14 @@ def load_study(folder: str | os.PathLike[str]) -> Study:
         raise StudyError(
             f"{path}: the model and results.json are of different studies. Run the study again."
         )
-    return Study(path, results, StudyModel.from_state(state))
+    return Study(
+        path, results, StudyModel.from_state(state, kind_of_results(results, path).restore)
+    )
 
 
 def read_study_table(settings: StudySettings) -> Table:
     """Read and check the table that `settings` describe."""
-    return read_table(
-        settings.file,
-        settings.targets,
-        group=settings.group,
-        inputs=settings.inputs,
-        ignore=settings.ignore,
-        kinds=settings.kinds or None,
-        decimal=settings.decimal,
-        delimiter=settings.delimiter,
-        sheet=settings.sheet,
-        encoding=settings.encoding,
-        missing=settings.missing,
-    )
+    return kind_of(settings).read(settings)
 
 
 def _check_device(device: str) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from matlever.study.target import DEFAULT, MEAN, RIDGE, TargetRows
+from matlever.study.kinds.tables import DEFAULT, MEAN, RIDGE
+from matlever.study.target import TargetRows
 from matlever.study.words import gap_sentence, interval_sentence
 from matlever.validation import (
     CrossConformalRegressor,

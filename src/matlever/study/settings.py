@@ -21,6 +21,7 @@ _SECTIONS: dict[str, tuple[str, ...]] = {
     "data": (
         "file",
         "targets",
+        "formula",
         "group",
         "inputs",
         "ignore",
@@ -43,7 +44,17 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "log_targets": ("auto", "never", "always"),
     "decimal": (".", ","),
 }
-_TEXTS = ("file", "group", "decimal", "delimiter", "sheet", "encoding", "missing", "log_targets")
+_TEXTS = (
+    "file",
+    "formula",
+    "group",
+    "decimal",
+    "delimiter",
+    "sheet",
+    "encoding",
+    "missing",
+    "log_targets",
+)
 _LISTS = ("targets", "inputs", "ignore")
 _REQUIRED = ("file",)
 # What changes how long a study takes or where it runs, and none of its results.
@@ -60,6 +71,8 @@ class StudySettings:
         Table to read (CSV, TSV, XLSX, Parquet), or ``"example:NAME"`` for a packaged one.
     targets : tuple of str
         Columns to predict; may be empty for a packaged example, which knows its own.
+    formula : str, optional
+        Column of chemical formulas: the fractions of their elements become knobs.
     group : str, optional
         Column whose values (papers, batches, operators) are held out whole.
     inputs : tuple of str, optional
@@ -110,6 +123,7 @@ class StudySettings:
 
     file: str
     targets: tuple[str, ...] = ()
+    formula: str | None = None
     group: str | None = None
     inputs: tuple[str, ...] | None = None
     ignore: tuple[str, ...] = ()

@@ -11,6 +11,8 @@ import numpy as np
 from sklearn.base import clone
 
 from matlever.storage import State
+from matlever.study.kinds import DataKind
+from matlever.study.kinds.tables import DEFAULT, MEAN
 from matlever.study.published import published_network, published_sampler
 from matlever.study.scoring import (
     described_plan,
@@ -22,9 +24,8 @@ from matlever.study.scoring import (
 )
 from matlever.study.settings import StudySettings
 from matlever.study.stages import Stages
-from matlever.study.target import DEFAULT, MEAN, TargetRows, candidates, described_model
+from matlever.study.target import TargetRows
 from matlever.tables import AugmentedRegressor, Column, TableEncoder, TableRegressor
-from matlever.tables.restore import restore
 from matlever.validation import (
     CrossConformalRegressor,
     CrossValidation,
@@ -51,15 +52,16 @@ class Validated:
     has_intervals: bool
 
 
-def count_fits(rows: TargetRows, settings: StudySettings) -> int:
+def count_fits(rows: TargetRows, settings: StudySettings, kind: DataKind) -> int:
     """Return how many models :func:`validate` fits, for the display of progress."""
     per_plan = sum(plan.n_repeats * plan.n_folds for plan in rows.plans.values())
-    return 3 * per_plan + 1 + settings.three_numbers * 30 + 10
+    return 3 * per_plan + 1 + (settings.three_numbers and kind.has_three_numbers) * 30 + 10
 
 
 def validate(
     rows: TargetRows,
     settings: StudySettings,
+    kind: DataKind,
     stages: Stages,
     tick: Callable[[int, str], None],
 ) -> Validated:
@@ -69,13 +71,15 @@ def validate(
     ----------
     rows : TargetRows
     settings : StudySettings
+    kind : DataKind
+        What the rows describe, and which models are tried on them.
     stages : Stages
         Finished parts; what is there is not computed again.
     tick : callable
         Called with (number of fits finished, what) after each part.
     """
     name, unit = rows.column.name, rows.column.unit
-    models = candidates(len(rows.y), settings)
+    models = kind.candidates(len(rows.y), settings)
     scored: dict[str, CrossValidation] = {}
     fold_states = None
     for protocol, plan in rows.plans.items():
@@ -100,11 +104,11 @@ def validate(
         lambda: _fitted(models[DEFAULT], rows).to_state(),
     )
     assert fold_states is not None
-    full = restore(state)
+    full = kind.restore(state)
     log_scale = bool(np.any(full.log_targets_))
     predictor = CrossConformalRegressor.from_cross_validation(
         full,
-        [restore(fold_states.part(f"fold_{k}")) for k in range(rows.honest.n_folds)],
+        [kind.restore(fold_states.part(f"fold_{k}")) for k in range(rows.honest.n_folds)],
         rows.honest.fold_of_row[0],
         rows.y,
         honest.predictions[DEFAULT][0],
@@ -114,7 +118,7 @@ def validate(
     tick(1, f"{name}: fit to all rows")
 
     check = None
-    if settings.three_numbers:
+    if settings.three_numbers and kind.has_three_numbers:
         tick(0, f"{name}: the published protocol, also on shuffled targets")
         check = stages.value(
             f"{_slug(rows.column)}-three",
@@ -134,7 +138,7 @@ def validate(
         "name": name,
         "unit": unit,
         "n_rows": len(rows.y),
-        "model": described_model(predictor.estimator_, models[DEFAULT]),
+        "model": kind.described(predictor.estimator_, models[DEFAULT]),
         "log_scale": log_scale,
         "mean": float(rows.y.mean()),
         "sd": float(rows.y.std(ddof=1)),

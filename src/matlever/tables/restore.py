@@ -1,55 +1,28 @@
-"""Which classes a model folder may name, and how the objects in it are rebuilt."""
+"""Which classes of tables a model folder may name, and a check of regressors that are parts."""
 
 from __future__ import annotations
 
 import warnings
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from matlever.exceptions import ModelFileError
-from matlever.storage import State
+from matlever.storage import State, register, restore
 
 __all__ = ["restore", "restore_regressor"]
 
-_CLASSES = {
-    "AugmentedRegressor": "matlever.tables.augmented",
-    "CrossConformalRegressor": "matlever.validation.conformal",
-    "DenseRegressor": "matlever.tables.network",
-    "GaussianProcessMAP": "matlever.tables.gaussian_process",
-    "SmallTableRegressor": "matlever.tables.small_table",
-    "TableEncoder": "matlever.tables.encoder",
-    "TableRegressor": "matlever.tables.table_regressor",
-    "TreeEnsemble": "matlever.tables.tree_ensemble",
-}
-# These hold parts of any kind and ask `restore` for them.
-_COMPOSITE = {"CrossConformalRegressor"}
-
-
-def restore(state: State) -> Any:
-    """Rebuild the fitted object a state describes.
-
-    Parameters
-    ----------
-    state : State
-
-    Returns
-    -------
-    fitted : estimator
-        Of one of the classes of a fixed list; nothing else is ever imported.
-
-    Raises
-    ------
-    ModelFileError
-        If the kind is not on the list, or its values contradict each other.
-    """
-    if state.kind not in _CLASSES:
-        raise ModelFileError(
-            f"The model file asks for {state.kind!r}; known are {', '.join(sorted(_CLASSES))}."
-        )
-    cls = getattr(import_module(_CLASSES[state.kind]), state.kind)
-    return cls.from_state(state, restore) if state.kind in _COMPOSITE else cls.from_state(state)
+register(
+    {
+        "AugmentedRegressor": "matlever.tables.augmented",
+        "DenseRegressor": "matlever.tables.network",
+        "GaussianProcessMAP": "matlever.tables.gaussian_process",
+        "SmallTableRegressor": "matlever.tables.small_table",
+        "TableEncoder": "matlever.tables.encoder",
+        "TableRegressor": "matlever.tables.table_regressor",
+        "TreeEnsemble": "matlever.tables.tree_ensemble",
+    }
+)
 
 
 def restore_regressor(state: State, n_features: int, target_shape: tuple[int, ...]) -> Any:

@@ -22,7 +22,7 @@ from matlever.exceptions import ModelFileError, SettingsError
 from matlever.storage import State
 from matlever.tables._fitting import Float, fitted_config, rebuild, seed_of_parts, truth
 from matlever.tables.encoder import TableEncoder
-from matlever.tables.restore import restore_regressor
+from matlever.tables.restore import restore, restore_regressor
 from matlever.tables.small_table import SmallTableRegressor
 from matlever.validation import Task
 
@@ -239,7 +239,9 @@ class TableRegressor(RegressorMixin, BaseEstimator):
         ):
             raise ModelFileError(f"{state.kind}: 'log_scale' must hold true or false per target.")
         model.log_targets_ = np.array(log_scale)
-        model.encoder_ = TableEncoder.from_state(state.part("encoder"))
+        model.encoder_ = restore(state.part("encoder"))
+        if not hasattr(model.encoder_, "transform"):
+            raise ModelFileError(f"{state.kind}: its encoder cannot transform rows.")
         if model.encoder_.n_features_in_ != model.n_features_in_:
             raise ModelFileError(f"{state.kind}: its encoder has another number of inputs.")
         model.regressor_ = restore_regressor(
@@ -248,6 +250,8 @@ class TableRegressor(RegressorMixin, BaseEstimator):
             () if model.single_target_ else (len(log_scale),),
         )
         model.regressor = clone(model.regressor_)
+        if not isinstance(model.encoder_, TableEncoder):
+            model.encoder = clone(model.encoder_)
         return model
 
     def __sklearn_tags__(self) -> Any:
