@@ -81,6 +81,7 @@ def cached_arrays(
         )
     made = build()
     buffer = io.BytesIO()
-    np.savez(buffer, digest=np.array(digest), **made.to_arrays())
+    stored: dict[str, Any] = {"digest": np.array(digest), **made.to_arrays()}
+    np.savez(buffer, **stored)
     write_bytes(path, buffer.getvalue())
     return made

@@ -50,7 +50,8 @@ def read_npz(path: Path) -> tuple[Crystals, pd.DataFrame]:
     n = len(arrays["natoms"])
     ids = next((name for name in _IDS if name in arrays), None)
     names = [str(i) for i in arrays[ids]] if ids else [f"{path.stem} {i}" for i in range(n)]
-    crystals = Crystals.from_arrays(*(arrays[name] for name in _CELLS), names, file=path.name)
+    lattice, counts, numbers, frac = (arrays[name] for name in _CELLS)
+    crystals = Crystals.from_arrays(lattice, counts, numbers, frac, names, file=path.name)
     columns = {
         name: values
         for name, values in arrays.items()

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from matlever.crystals._arrays_check import HEAVIEST, faults_of_arrays
 from matlever.crystals._pymatgen import import_pymatgen
+from matlever.crystals._structures import arrays_of_structure, disorder
 from matlever.exceptions import DataError, Fault
 
 if TYPE_CHECKING:
     from matlever.compositions import Compositions
 
 __all__ = ["Crystals"]
-
-_HEAVIEST = 103  # lawrencium, the last of matlever.compositions.ELEMENTS
-_FLATTEST = 1e-6  # A^3 for each atom: below this a cell has no volume
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -124,7 +123,7 @@ class Crystals:
                 f"{len(kinds)} atomic numbers and {len(places)} coordinates for {offsets[-1]} "
                 "atoms: these must agree."
             )
-        faults = _faults_of_arrays(cells, offsets, kinds, places, names, file)
+        faults = faults_of_arrays(cells, offsets, kinds, places, names, file)
         if faults:
             raise DataError(faults)
         return cls(cells, offsets, kinds.astype(np.int16), places, names)
@@ -189,7 +188,7 @@ class Crystals:
             If pymatgen is not installed.
         """
         core = import_pymatgen("Making Structures of crystals")
-        symbols = [core.Element.from_Z(z).symbol for z in range(1, _HEAVIEST + 1)]
+        symbols = [core.Element.from_Z(z).symbol for z in range(1, HEAVIEST + 1)]
         return [
             core.Structure(
                 lattice, [symbols[z - 1] for z in self.numbers[a:b]], self.fractional[a:b]
@@ -229,7 +228,7 @@ class Crystals:
     def volumes(self) -> NDArray[np.float64]:
         """Volume of each cell, of shape (n,), in cubic Angstrom."""
         a, b, c = self.lattices[:, 0], self.lattices[:, 1], self.lattices[:, 2]
-        return np.abs(np.einsum("ij,ij->i", a, np.cross(b, c)))
+        return np.asarray(np.abs(np.einsum("ij,ij->i", a, np.cross(b, c))))
 
     @cached_property
     def crystal_of_atom(self) -> NDArray[np.int64]:
@@ -239,14 +238,15 @@ class Crystals:
     @cached_property
     def cartesian(self) -> NDArray[np.float64]:
         """Cartesian coordinates of the atoms, of shape (n_atoms, 3), in Angstrom."""
-        return np.einsum("ij,ijk->ik", self.fractional, self.lattices[self.crystal_of_atom])
+        cells = self.lattices[self.crystal_of_atom]
+        return np.asarray(np.einsum("ij,ijk->ik", self.fractional, cells))
 
     @cached_property
     def amounts(self) -> NDArray[np.float64]:
         """Number of atoms of each of the 103 elements in each cell, of shape (n, 103)."""
-        place = self.crystal_of_atom * _HEAVIEST + self.numbers - 1
-        found = np.bincount(place, minlength=len(self) * _HEAVIEST)
-        return found.reshape(len(self), _HEAVIEST).astype(np.float64)
+        place = self.crystal_of_atom * HEAVIEST + self.numbers - 1
+        found = np.bincount(place, minlength=len(self) * HEAVIEST)
+        return found.reshape(len(self), HEAVIEST).astype(np.float64)
 
     @cached_property
     def compositions(self) -> Compositions:
@@ -301,81 +301,5 @@ def atoms_of_rows(
     return np.repeat(offsets[rows] - new[:-1], counts) + np.arange(new[-1]), new
 
 
-def disorder(structure: Any) -> str | None:
-    """Return what keeps a Structure from being one of whole atoms; None if nothing does."""
-    mixed = [
-        f"{site.species_string} at {np.round(site.frac_coords, 4).tolist()}"
-        for site in structure
-        if not site.is_ordered
-    ]
-    if not mixed:
-        return None
-    more = f" and {len(mixed) - 1} more" if len(mixed) > 1 else ""
-    return f"a site is partly occupied or mixed ({mixed[0]}{more})"
-
-
-def arrays_of_structure(
-    structure: Any,
-) -> tuple[NDArray[np.float64], NDArray[np.int16], NDArray[np.float64]]:
-    """Lattice (3, 3), atomic numbers (m,) and fractional coordinates (m, 3) of a Structure.
-
-    A species that is no element, such as a dummy species, gets the number 0.
-    """
-    numbers = [getattr(site.specie, "Z", 0) for site in structure]
-    return (
-        np.asarray(structure.lattice.matrix, dtype=np.float64),
-        np.array(numbers, dtype=np.int16),
-        np.asarray(structure.frac_coords, dtype=np.float64).reshape(-1, 3),
-    )
-
-
 def _numbered(n: int) -> tuple[str, ...]:
     return tuple(f"crystal {i}" for i in range(n))
-
-
-def _faults_of_arrays(
-    cells: NDArray[np.float64],
-    offsets: NDArray[np.int64],
-    numbers: NDArray[Any],
-    fractional: NDArray[np.float64],
-    names: tuple[str, ...],
-    file: str | None,
-) -> list[Fault]:
-    """Return a fault for each crystal that is none, the first reason found."""
-    n = len(names)
-    counts = np.diff(offsets)
-    crystal = np.repeat(np.arange(n), counts.clip(0))
-    finite = np.isfinite(cells).all(axis=(1, 2))
-    with np.errstate(all="ignore"):
-        volumes = np.abs(np.linalg.det(np.where(finite[:, None, None], cells, 0.0)))
-    reasons = (
-        (counts <= 0, "there are no atoms in the cell", "Leave it out or give its atoms"),
-        (~finite, "the lattice is not finite", "Give three finite lattice vectors"),
-        (
-            volumes <= _FLATTEST * np.maximum(counts, 1),
-            "the cell has no volume",
-            "Give three lattice vectors that do not lie in one plane, in Angstrom",
-        ),
-        (
-            _any_of(crystal, ~np.isfinite(fractional).all(axis=1), n),
-            "a coordinate is not finite",
-            "Give three finite fractional coordinates for each atom",
-        ),
-        (
-            _any_of(crystal, ~((numbers >= 1) & (numbers <= _HEAVIEST)), n),
-            "an atom is of no known element",
-            f"Use atomic numbers from 1 to {_HEAVIEST}",
-        ),
-    )
-    bad = np.zeros(n, dtype=bool)
-    faults = []
-    for flags, reason, remedy in reasons:
-        for i in np.flatnonzero(flags & ~bad):
-            faults.append((int(i), Fault(f"{names[i]}: {reason}", remedy, file=file)))
-        bad |= flags
-    return [fault for _, fault in sorted(faults, key=lambda pair: pair[0])]
-
-
-def _any_of(crystal: NDArray[Any], flags: NDArray[np.bool_], n: int) -> NDArray[np.bool_]:
-    """Whether a flag is set for any atom of each of n crystals."""
-    return np.bincount(crystal[flags], minlength=n)[:n] > 0

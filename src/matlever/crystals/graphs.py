@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlever.crystals._graph_cache import cached_arrays
-from matlever.crystals._graph_nearest import nearest_neighbours
+from matlever.crystals._graph_ties import settled_neighbours
 from matlever.crystals.crystals import Crystals, atoms_of_rows, rows_of
 from matlever.exceptions import DataError, SettingsError
 
@@ -163,7 +163,8 @@ def crystal_graphs(
     -------
     graphs : CrystalGraphs
         Nearest first. Distances that differ by less than 0.001 Angstrom count as equal; then the
-        lighter element comes first.
+        lighter element comes first, and within an element the atom whose own neighbours do, so
+        that the order of the atoms, the origin and the cell chosen do not matter.
 
     Raises
     ------
@@ -193,7 +194,7 @@ def crystal_graphs(
         raise SettingsError(f"n_neighbours={n_neighbours!r} must be a whole number above 0.")
 
     def build() -> CrystalGraphs:
-        neighbours, distances = nearest_neighbours(crystals, int(n_neighbours), progress=progress)
+        neighbours, distances = settled_neighbours(crystals, int(n_neighbours), progress)
         return CrystalGraphs(
             crystals.numbers, neighbours, distances.astype(np.float32), crystals.offsets
         )
