@@ -13,6 +13,6 @@ from .perovskites import PerovskiteNetwork as PerovskiteNetwork
 from .perovskites import site_descriptors as site_descriptors
 from .read import read_compositions as read_compositions
 from .screening import Screening as Screening
-from .screening import enumerate_compositions as enumerate_compositions
+from .enumeration import enumerate_compositions as enumerate_compositions
 from .screening import screen as screen
 from .editor import CompositionEditor as CompositionEditor

@@ -1,0 +1,393 @@
+"""Which compositions of a chemical space are worth a second look: predict, compare, keep few."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from matlever.compositions._screen_backends import Backend, choose_backend, parts_of
+from matlever.compositions._screen_estimate import ScreeningEstimate, estimate_of
+from matlever.compositions._screen_files import Folder, question_of
+from matlever.compositions._screen_job import Job, Keep, Part
+from matlever.compositions.elements import ELEMENTS
+from matlever.compositions.enumeration import CompositionSpace, enumerate_compositions
+from matlever.compositions.hull import ConvexHull
+from matlever.exceptions import DataError, SettingsError, StudyError
+from matlever.knobs import as_predictor
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from matlever.compositions.compositions import Compositions
+
+__all__ = [
+    "Screening",
+    "ScreeningEstimate",
+    "enumerate_compositions",
+    "estimate_screening",
+    "screen",
+]
+
+ProgressCallback = Callable[[int, int, str], None]
+
+_MOST_IN_MEMORY = 5_000_000  # kept candidates without a folder
+
+
+def screen(
+    space: CompositionSpace,
+    predictor: Any,
+    *,
+    hull: ConvexHull | None = None,
+    below: float | None = None,
+    above: float | None = None,
+    best: int | None = None,
+    largest: bool = False,
+    uncertainty: bool = False,
+    out: str | os.PathLike[str] | None = None,
+    chunk: int = 100_000,
+    batch_rows: int = 4096,
+    backend: Backend | None = None,
+    workers: int = 1,
+    client: Any = None,
+    progress: ProgressCallback | None = None,
+    target: str = "prediction",
+) -> Screening:
+    """Predict every composition of a space and keep those that pass.
+
+    Parameters
+    ----------
+    space : CompositionSpace
+        From `enumerate_compositions`.
+    predictor : Predictor
+        Anything whose ``predict`` takes element fractions of shape (m, 103) and returns (m,); with
+        a `hull`, energies on the scale of its phases, in eV/atom. Asked by ``predict_sparse(columns
+        (m, k), fractions (m, k))`` where it has that; in float32 where it has ``accepts_float32 =
+        True``.
+    hull : ConvexHull, default=None
+        Known phases. With it the score of a candidate is its energy above their hull, without it
+        the prediction.
+    below, above : float, default=None
+        Keep scores up to, or from, this limit.
+    best : int, default=None
+        Keep at most so many, those of lowest score.
+    largest : bool, default=False
+        Whether `best` are those of highest score.
+    uncertainty : bool, default=False
+        Whether kept candidates are predicted again with ``return_std=True``.
+    out : path, default=None
+        Folder for the results: one Parquet file for each chunk, and ``best.parquet``. Needs
+        ``pip install "matlever[files]"``. A screening that was stopped, however abruptly, goes on
+        where it stood; its files are the same to the byte as if it had never stopped. Without a
+        folder the kept candidates stay in memory.
+    chunk : int, default=100_000
+        Numbers of the space in one piece of work.
+    batch_rows : int, default=4096
+        Rows in one call of the predictor.
+    backend : {"process", "dask"} or None, default=None
+        None works in this process, or in several where `workers` is above 1.
+    workers : int, default=1
+        Processes, each with one thread.
+    client : distributed.Client or str, default=None
+        A Dask cluster, or the address of one. Its workers write to `out`, which must be the same
+        folder for all.
+    progress : callable, default=None
+        Called as ``progress(done, total, what)`` with numbers of the space.
+    target : str, default="prediction"
+        What is predicted: the name of its column.
+
+    Returns
+    -------
+    screening : Screening
+
+    Raises
+    ------
+    SettingsError
+        If an argument cannot be used, or nothing is said about what to keep.
+    StudyError
+        If `out` holds another screening or other files.
+    DataError
+        If the predictor does not return finite numbers, or the hull lacks an element.
+
+    Notes
+    -----
+    Each process computes in one thread, so that results do not depend on the number of processes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> space = enumerate_compositions(["Na", "Mg", "Cl", "O"], n_elements=[2], max_atoms=4)
+    >>> found = screen(space, lambda fractions: -4.0 * fractions.prod(axis=1, where=fractions > 0),
+    ...                best=2)
+    >>> found.to_frame(2)[["formula", "prediction"]]
+      formula  prediction
+    0     NaO        -1.0
+    1     MgO        -1.0
+    """
+    if chunk < 1 or batch_rows < 1:
+        raise SettingsError(f"chunk={chunk} and batch_rows={batch_rows} must be 1 or more.")
+    backend, workers = choose_backend(backend, workers, client)
+    job = _job(
+        space, predictor, hull, Keep(below, above, best, largest), chunk, batch_rows, uncertainty
+    )
+    begun = time.perf_counter()
+    folder = None
+    question = question_of(job, target)
+    done: set[int] = set()
+    if out is not None:
+        folder = Folder(Path(out))
+        folder.open(question)
+        done = folder.finished()
+        answer = folder.manifest()["answer"]
+        if answer is not None and len(done) == job.n_chunks:
+            return Screening(space, question, answer, folder.path)
+    estimate = estimate_of(job, workers)
+    collected: list[Part] = []
+    left = (number for number in range(job.n_chunks) if number not in done)
+    path = None if folder is None else folder.path.resolve()
+    finished = len(done)
+    _tell(progress, finished, job)
+    for part in parts_of(job, left, path, backend, workers, client):
+        finished += 1
+        if folder is None:
+            collected.append(part)
+            collected = _few(collected, job)
+        _tell(progress, finished, job)
+    seconds = time.perf_counter() - begun
+    if folder is not None:
+        answer = folder.finish(job.n_chunks, best, job)
+        return Screening(space, question, answer, folder.path, estimate, seconds)
+    columns = _together(collected, job)
+    answer = {
+        "n_candidates": sum(part.n_candidates for part in collected),
+        "n_kept": len(columns["number"]),
+    }
+    return Screening(space, question, answer, None, estimate, seconds, columns)
+
+
+def estimate_screening(
+    space: CompositionSpace,
+    predictor: Any,
+    *,
+    hull: ConvexHull | None = None,
+    below: float | None = None,
+    above: float | None = None,
+    best: int | None = None,
+    largest: bool = False,
+    uncertainty: bool = False,
+    chunk: int = 100_000,
+    batch_rows: int = 4096,
+    workers: int = 1,
+) -> ScreeningEstimate:
+    """Say how long `screen` would take with these arguments, and what memory and disk it needs.
+
+    A few thousand candidates at places all over the space are worked on.
+
+    Parameters
+    ----------
+    space, predictor, hull, below, above, best, largest, uncertainty, chunk, batch_rows, workers
+        As in `screen`.
+    """
+    keep = Keep(below, above, best, largest)
+    return estimate_of(
+        _job(space, predictor, hull, keep, chunk, batch_rows, uncertainty), max(1, workers)
+    )
+
+
+def _job(
+    space: CompositionSpace,
+    predictor: Any,
+    hull: ConvexHull | None,
+    keep: Keep,
+    chunk: int,
+    batch_rows: int,
+    uncertainty: bool,
+) -> Job:
+    if not isinstance(space, CompositionSpace):
+        raise SettingsError(
+            f"screen needs a space from enumerate_compositions, not a {type(space).__name__}."
+        )
+    if hull is not None:
+        if hull.elements != ELEMENTS:
+            raise SettingsError(
+                "The hull of a screening needs fractions in the 103 columns of ELEMENTS."
+            )
+        hull = hull.within(space.elements)
+    return Job(space, as_predictor(predictor), hull, keep, chunk, batch_rows, uncertainty)
+
+
+def _tell(progress: ProgressCallback | None, finished: int, job: Job) -> None:
+    if progress is not None:
+        done = min(finished * job.chunk, job.space.size)
+        progress(done, job.space.size, "screening")
+
+
+def _few(parts: list[Part], job: Job) -> list[Part]:
+    """Keep memory flat: once in a while only the best so far, or an error where all are kept."""
+    rows = sum(part.n_kept for part in parts)
+    best = job.keep.best
+    if best is not None and rows > 4 * best + 100_000:
+        columns = _together(parts, job)
+        n = sum(part.n_candidates for part in parts)
+        return [Part(0, n, columns)]
+    if best is None and rows > _MOST_IN_MEMORY:
+        raise SettingsError(
+            f"More than {_MOST_IN_MEMORY:,} candidates are kept; give out=FOLDER, best=... or a "
+            "stricter limit."
+        )
+    return parts
+
+
+def _together(parts: list[Part], job: Job) -> dict[str, Any]:
+    """Columns of all kept candidates, by number, or the best by score."""
+    names = list(parts[0].columns) if parts else ["number", "formula", "prediction"]
+    columns = {
+        name: np.concatenate([np.asarray(part.columns[name], dtype=_dtype(name)) for part in parts])
+        for name in names
+    }
+    order = np.argsort(columns["number"], kind="stable")
+    if job.keep.best is not None:
+        order = order[job.keep.order(columns[job.score_name][order])[: job.keep.best]]
+    return {name: column[order] for name, column in columns.items()}
+
+
+def _dtype(name: str) -> Any:
+    return {"number": np.int64, "formula": object, "is_known": bool}.get(name, np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Screening:
+    """What a screening found.
+
+    Attributes
+    ----------
+    space : CompositionSpace or None
+        The space; None for one that was read from a folder.
+    question : dict
+        What was asked, as plain JSON values.
+    answer : dict
+        ``n_candidates`` looked at and ``n_kept``.
+    folder : path or None
+        Where the files are.
+    estimate : ScreeningEstimate or None
+        What was expected; None where nothing was left to do.
+    seconds : float
+        Time this call took.
+    """
+
+    space: CompositionSpace | None
+    question: dict[str, Any]
+    answer: dict[str, int]
+    folder: Path | None = None
+    estimate: ScreeningEstimate | None = None
+    seconds: float = 0.0
+    _columns: dict[str, Any] | None = None
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Self:
+        """Read a finished screening from its folder.
+
+        Raises
+        ------
+        StudyError
+            If there is none, or it is not finished.
+        """
+        files = Folder(Path(folder))
+        manifest = files.manifest()
+        if manifest["answer"] is None:
+            done, n = len(files.finished()), manifest["question"]["n_chunks"]
+            raise StudyError(
+                f"{folder} holds {done} of {n} chunks of a screening; give the same command again "
+                "to finish it."
+            )
+        return cls(None, manifest["question"], manifest["answer"], files.path)
+
+    @property
+    def n_candidates(self) -> int:
+        """Number of candidates looked at."""
+        return self.answer["n_candidates"]
+
+    @property
+    def n_kept(self) -> int:
+        """Number of candidates kept."""
+        return self.answer["n_kept"]
+
+    def __len__(self) -> int:
+        return self.n_kept
+
+    def __repr__(self) -> str:
+        keep = self.question["keep"]
+        said = [f"{name}={keep[name]:g}" for name in ("below", "above", "best") if keep[name]]
+        lines = [
+            f"Screening of {self.n_candidates:,} compositions: {self.n_kept:,} kept "
+            f"({self.question['score']}: {', '.join(said)})"
+        ]
+        if self.seconds and self.estimate is not None:
+            lines.append(f"{self.seconds:.1f} s; estimated: {self.estimate}")
+        if self.folder is not None:
+            lines.append(f"files: {self.folder}")
+        return "\n".join(lines)
+
+    def tables(self) -> Iterator[pd.DataFrame]:
+        """Yield kept candidates in order of their numbers, a frame for each chunk."""
+        import pandas as pd
+
+        if self.folder is None:
+            yield pd.DataFrame(self._columns)
+            return
+        for table in Folder(self.folder).tables():
+            yield table.to_pandas()
+
+    def to_frame(self, n: int | None = None) -> pd.DataFrame:
+        """Return kept candidates, the best first.
+
+        Parameters
+        ----------
+        n : int, default=None
+            At most so many; None: all.
+
+        Returns
+        -------
+        frame : DataFrame
+            Columns ``number`` (in the space), ``formula``, the prediction (in eV/atom where there
+            is a hull), and, where asked for, ``std``, ``energy_above_hull`` in eV/atom and
+            ``is_known`` (the hull has a phase of this composition).
+        """
+        import pandas as pd
+
+        frame: pd.DataFrame | None = None
+        score, largest = self.question["score"], self.question["keep"]["largest"]
+        for part in self._best_tables():
+            both = part if frame is None else pd.concat([frame, part], ignore_index=True)
+            frame = both.sort_values([score, "number"], ascending=[not largest, True])
+            frame = frame.head(len(frame) if n is None else n)
+        if frame is None:
+            raise DataError(f"{self.folder} holds no part of a screening.")
+        name = self.question["target"]
+        return frame.reset_index(drop=True).rename(columns={"prediction": name})
+
+    def _best_tables(self) -> Iterator[pd.DataFrame]:
+        best = None if self.folder is None else Folder(self.folder).best_table()
+        if best is not None:
+            yield best.to_pandas()
+            return
+        yield from self.tables()
+
+    def compositions(self, n: int | None = None) -> Compositions:
+        """Return kept candidates as compositions, the best first."""
+        from matlever.compositions.formula import parse_formulas
+
+        return parse_formulas(self.to_frame(n)["formula"].tolist())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return question, answer and estimate as plain JSON values."""
+        return {
+            "question": self.question,
+            "answer": self.answer,
+            "estimate": None if self.estimate is None else self.estimate.to_dict(),
+        }
