@@ -11,7 +11,7 @@ from matlever.exceptions import shorten
 
 __all__ = ["FormulaError", "refuse_characters", "too_small", "unknown_symbol"]
 
-_BEYOND = "Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og".split()
+_BEYOND = re.findall("..", "RfDbSgBhHsMtDsRgCnNhFlMcLvTsOg")
 _ALLOWED = re.compile(r"[A-Za-z0-9.*()\[\]{}/]|(?<=\de)[+-]")
 _CHARGE = re.compile(r"(?:\^?\(?\{?\d*[+\-−⁺⁻]\}?\)?|[⁰¹²³⁴-⁹]+[⁺⁻]?)$")
 _VARIABLE = re.compile(r"[-+−]\s*\d*\.?\d*[xyzδnu]|[xδ]|(?<=[\d)\]}])[yznu](?![a-z])|1-[a-z]")
@@ -41,14 +41,14 @@ def refuse_characters(formula: str, text: str) -> None:
         )
     if position is None:
         return
-    if text[position] in "-−" and re.match(r"[A-Za-z)\]}]?[-−]\d", text[max(0, position - 1) :]):
-        if _CHARGE.search(text) is None:
-            raise FormulaError(
-                f"{formula!r} has a negative amount or a hyphen at character {position + 1}",
-                "Amounts must be at least 0; write alloys such as Ti-6Al-4V as atom fractions, "
-                "Ti0.862Al0.102V0.036, or with a column for each element and unit='wt'",
-            )
-    if _CHARGE.search(text) is not None:
+    is_charged = _CHARGE.search(text) is not None
+    if text[position] in "-−" and not is_charged:
+        raise FormulaError(
+            f"{formula!r} has a negative amount or a hyphen at character {position + 1}",
+            "Amounts must be at least 0; write alloys such as Ti-6Al-4V as atom fractions, "
+            "Ti0.862Al0.102V0.036, or with a column for each element and unit='wt'",
+        )
+    if is_charged:
         raise FormulaError(
             f"{formula!r} seems to be an ion with a charge",
             "Write the neutral formula, without + and -",

@@ -55,9 +55,9 @@ class Rows:
         """Return in how many rows each of the 103 elements stands."""
         return np.bincount(self.columns, minlength=len(ELEMENTS))
 
-    def dense(self, dtype: type[np.floating] = np.float64) -> NDArray[np.floating]:
+    def dense(self) -> Float:
         """Return the matrix itself."""
-        whole = np.zeros((len(self), len(ELEMENTS)), dtype=dtype)
+        whole = np.zeros((len(self), len(ELEMENTS)))
         whole[self.row_of_entry(), self.columns] = self.values
         return whole
 

@@ -1,4 +1,4 @@
-"""Many compositions at once: amounts of the elements per formula unit, and what follows from them."""
+"""Many compositions at once: amounts of the elements per formula unit, and what they tell."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ class Compositions:
         array = np.asarray(amounts, dtype=float)
         if array.ndim != 2 or array.shape[1] != len(elements):
             raise DataError(
-                f"The amounts have shape {array.shape}; expected (n, {len(elements)}), a column for "
-                "each element."
+                f"The amounts have shape {array.shape}; expected (n, {len(elements)}), a "
+                "column for each element."
             )
         if tuple(elements) != ELEMENTS:
             unknown = [name for name in elements if name not in ELEMENTS]
