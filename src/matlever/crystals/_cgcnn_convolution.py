@@ -85,7 +85,8 @@ class GatedConvolution(nn.Module):
 
     def forward(self, v: Tensor, edges: Edges) -> Tensor:
         """Return the atoms' new features of shape (n_atoms, width)."""
-        weight, bias = self.linear.weight, self.linear.bias
+        weight: Tensor = self.linear.weight
+        bias: Tensor = self.linear.bias
         norm = self.edge_norm
         if not self.training:  # a fixed scale and shift, which fit into the weights
             assert norm.running_mean is not None
@@ -93,10 +94,7 @@ class GatedConvolution(nn.Module):
             scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
             weight = weight * scale[:, None]
             bias = (bias - norm.running_mean) * scale + norm.bias
-        own, other, edge = weight.split(
-            [self.width, self.width, weight.shape[1] - 2 * self.width], dim=1
-        )
-        edge = edge[:, edges.first : edges.first + edges.expanded.shape[1]]
+        own, other, edge = _parts(weight, self.width, edges)
         a, b = functional.linear(v, own, bias), functional.linear(v, other)
         z = edge_sums(a, b, edges.expanded, edge, edges.neighbours)
         if self.training:
@@ -130,14 +128,14 @@ class PlainConvolution(nn.Module):
         """Return the atoms' new features of shape (n_atoms, width)."""
         n = len(v)
         beside, expanded = v.index_select(0, edges.neighbours), edges.expanded
-        last = edges.first + expanded.shape[1]
-        weight = self.linear.weight
-        own, other, edge = weight.split(
-            [self.width, self.width, weight.shape[1] - 2 * self.width], dim=1
-        )
+        own, other, edge = _parts(self.linear.weight, self.width, edges)
         z = functional.linear(v, own, self.linear.bias)
         z = z + functional.linear(beside.view(n, -1, self.width).sum(dim=1), other)
-        z = z + functional.linear(
-            expanded.view(n, -1, expanded.shape[1]).sum(dim=1), edge[:, edges.first : last]
-        )
+        z = z + functional.linear(expanded.view(n, -1, expanded.shape[1]).sum(dim=1), edge)
         return functional.softplus(self.atom_norm(z))
+
+
+def _parts(weight: Tensor, width: int, edges: Edges) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the columns of a weight for the atom, its neighbour, and the Gaussians in use."""
+    own, other, edge = torch.split(weight, [width, width, weight.shape[1] - 2 * width], dim=1)
+    return own, other, edge[:, edges.first : edges.first + edges.expanded.shape[1]]

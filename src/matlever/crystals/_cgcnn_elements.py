@@ -63,4 +63,5 @@ def _equal_steps(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _one_hot(bins: NDArray[np.float64], n_bins: int) -> NDArray[np.float32]:
     """Return a row with one 1 for each bin; all zero where it is not a number."""
-    return (bins[:, None] == np.arange(n_bins)).astype(np.float32)
+    inside: NDArray[np.bool_] = bins[:, None] == np.arange(n_bins)
+    return inside.astype(np.float32)

@@ -28,9 +28,7 @@ class _EdgeSums(torch.autograd.Function):
         return z
 
     @staticmethod
-    def backward(  # type: ignore[override]  # one gradient is all there is
-        ctx: Any, gradient: Tensor
-    ) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         expanded, weight, neighbours = ctx.saved_tensors
         n_atoms, width = ctx.n_atoms, gradient.shape[1]
         own = gradient.view(n_atoms, -1, width).sum(dim=1)
@@ -49,9 +47,7 @@ class _GatedSums(torch.autograd.Function):
         return (gate * core).view(n_atoms, -1, width).sum(dim=1)
 
     @staticmethod
-    def backward(  # type: ignore[override]  # one gradient is all there is
-        ctx: Any, gradient: Tensor
-    ) -> tuple[Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         z, gate, core = ctx.saved_tensors
         n_atoms, width = gradient.shape
         edges = (n_atoms, -1, width)
@@ -87,7 +83,9 @@ def edge_sums(
     -------
     z : Tensor of shape (n_edges, width)
     """
-    z: Tensor = _EdgeSums.apply(own, other, expanded, weight, neighbours)
+    z: Tensor = _EdgeSums.apply(  # type: ignore[no-untyped-call]  # torch's
+        own, other, expanded, weight, neighbours
+    )
     return z
 
 
@@ -105,5 +103,5 @@ def gated_sums(z: Tensor, n_atoms: int) -> Tensor:
     -------
     messages : Tensor of shape (n_atoms, width)
     """
-    summed: Tensor = _GatedSums.apply(z, n_atoms)
+    summed: Tensor = _GatedSums.apply(z, n_atoms)  # type: ignore[no-untyped-call]  # torch's
     return summed

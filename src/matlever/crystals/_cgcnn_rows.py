@@ -6,6 +6,7 @@ import hashlib
 import json
 import numbers
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -64,20 +65,22 @@ def as_graphs(X: Any, radius: float, n_neighbours: int) -> CrystalGraphs:
         If `X` is neither, or an atom has no element.
     """
     if isinstance(X, Crystals):
-        X = crystal_graphs(X, radius=radius, n_neighbours=n_neighbours)
-    elif not isinstance(X, CrystalGraphs):
+        graphs = crystal_graphs(X, radius=radius, n_neighbours=n_neighbours)
+    elif isinstance(X, CrystalGraphs):
+        graphs = X
+    else:
         raise DataError(
             f"X is a {type(X).__name__}; crystals are needed: read_crystals(folder) or "
             "Crystals.from_structures(structures)."
         )
-    if not len(X):
+    if not len(graphs):
         raise NotEnoughDataError("There are no crystals.")
-    low, high = int(X.numbers.min(initial=1)), int(X.numbers.max(initial=1))
+    low, high = int(graphs.numbers.min(initial=1)), int(graphs.numbers.max(initial=1))
     if low < 1 or high > _HEAVIEST:
         raise DataError(
             f"Atomic numbers go from {low} to {high}; the network knows 1 (H) to {_HEAVIEST} (Lr)."
         )
-    return X
+    return graphs
 
 
 def check_targets(y: ArrayLike, graphs: CrystalGraphs) -> tuple[NDArray[np.float64], bool]:
@@ -135,7 +138,7 @@ def hold_out(
             "crystals, or hold nothing out (early_stopping=False, calibration_fraction=0)."
         )
     edges = np.cumsum([0, *sizes])
-    parts = [present[first:last] for first, last in zip(edges[:-1], edges[1:], strict=True)]
+    parts = [present[first:last] for first, last in pairwise(edges)]
     held = [np.flatnonzero(np.isin(groups, part)) for part in parts]
     return (np.flatnonzero(np.isin(groups, present[edges[-1] :])), *held)
 

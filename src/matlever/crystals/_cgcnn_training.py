@@ -20,7 +20,7 @@ from matlever.exceptions import SettingsError
 from matlever.storage import State, read_model, write_model
 from matlever.training import load_weights, weights_of
 
-__all__ = ["Epoch", "Loss", "LoopSettings", "Schedule", "Training", "outputs_of"]
+__all__ = ["Epoch", "LoopSettings", "Loss", "Schedule", "Training", "outputs_of"]
 
 Rows = NDArray[np.intp]
 Schedule = Literal["one-cycle", "constant"]
@@ -129,7 +129,7 @@ class Training:
             found = self.network(b.numbers, b.neighbours, b.distances, b.counts)
             loss = loss_of(found, targets[torch.from_numpy(at).to(s.device)])
             self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch's
             self.optimiser.step()
             total += loss.detach().item()
         if not math.isfinite(total):

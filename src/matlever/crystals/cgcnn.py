@@ -12,6 +12,7 @@ References
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Literal
 
 import torch
@@ -119,9 +120,7 @@ class CGCNN(nn.Module):
         )
         if pooling == "mean":
             widths = [width, *[hidden_width] * n_hidden]
-            self.hidden = nn.ModuleList(
-                nn.Linear(n_in, n_out) for n_in, n_out in zip(widths[:-1], widths[1:], strict=True)
-            )
+            self.hidden = nn.ModuleList(nn.Linear(n_in, n_out) for n_in, n_out in pairwise(widths))
             self.output = nn.Linear(hidden_width, n_outputs)
         else:
             self.output = nn.Linear(width, n_outputs)
@@ -142,6 +141,7 @@ class CGCNN(nn.Module):
         -------
         v : Tensor of shape (n_atoms, width)
         """
+        v: Tensor
         if isinstance(self.embedding, nn.Linear):
             table = self.embedding(self.element_features)  # (elements, width)
             v = table.index_select(0, numbers)

@@ -245,7 +245,9 @@ class CGCNNRegressor(RegressorMixin, BaseEstimator):
             self.validation_fraction if self.early_stopping else 0.0,
             self.calibration_fraction,
         ]
-        return hold_out(compositions_of(graphs), shares, np.random.default_rng((seed, 1)))
+        random = np.random.default_rng((seed, 1))
+        rows, validation, calibration = hold_out(compositions_of(graphs), shares, random)
+        return rows, validation, calibration
 
     def _train(
         self,
@@ -292,9 +294,7 @@ class CGCNNRegressor(RegressorMixin, BaseEstimator):
         return training.finished(), training.history
 
     def _architecture(self) -> dict[str, Any]:
-        names = ("atom_features", "width", "n_convolutions", "hidden_width", "n_hidden")
-        names += ("gated", "pooling", "radius")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in _ARCHITECTURE}
 
     def _calibrate(self, data: GraphTensors, targets: Array, rows: Rows) -> None:
         """Note how far predictions of the calibration rows are off."""
@@ -431,6 +431,18 @@ class CGCNNRegressor(RegressorMixin, BaseEstimator):
             If a value or array is missing or does not fit the others.
         """
         return rebuild(cls, state)
+
+
+_ARCHITECTURE = (
+    "atom_features",
+    "width",
+    "n_convolutions",
+    "hidden_width",
+    "n_hidden",
+    "gated",
+    "pooling",
+    "radius",
+)
 
 
 def _spread(members: Array) -> Array:
