@@ -69,7 +69,7 @@ def cached_arrays(
     path = Path(folder) / f"crystal-graphs-{digest[:24]}.npz"
     if path.exists():
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             if str(arrays.pop("digest")) == digest:
                 return load(arrays)

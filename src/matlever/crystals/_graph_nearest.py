@@ -19,7 +19,7 @@ Progress = Callable[[int, int, str], None]
 _ROOM = 1.8  # a first sphere holds this many times the neighbours wanted, in a uniform crystal
 _WIDER = 1.35
 _PAIRS_AT_ONCE = 60_000  # their distances stay in the processor's cache
-_PAIRS_OF_SMALL = 60_000  # cells with more pairs of atom and image go to the cell list
+_PAIRS_OF_SMALL = 400_000  # cells with more pairs of atom and image go to the cell list
 _REPORT_EVERY = 2_000
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import zipfile
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ from matlever.exceptions import DataError, Fault
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["read_npz"]
+__all__ = ["check_columns", "read_npz"]
 
 _CELLS = ("lattice", "natoms", "numbers", "frac")
 _IDS = ("material_id", "id", "ids")
@@ -50,6 +52,11 @@ def read_npz(path: Path) -> tuple[Crystals, pd.DataFrame]:
     n = len(arrays["natoms"])
     ids = next((name for name in _IDS if name in arrays), None)
     names = [str(i) for i in arrays[ids]] if ids else [f"{path.stem} {i}" for i in range(n)]
+    if len(set(names)) < len(names):
+        twice = [Fault(f"the crystal {name!r} is there {count} times", "Keep one of them",
+                       file=path.name, column=ids)
+                 for name, count in Counter(names).items() if count > 1]  # fmt: skip
+        raise DataError(twice)
     lattice, counts, numbers, frac = (arrays[name] for name in _CELLS)
     crystals = Crystals.from_arrays(lattice, counts, numbers, frac, names, file=path.name)
     columns = {
@@ -62,7 +69,7 @@ def read_npz(path: Path) -> tuple[Crystals, pd.DataFrame]:
 
 def _load(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise DataError(
@@ -72,3 +79,33 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
                 file=path.name,
             )
         ) from error
+
+
+def check_columns(
+    frame: pd.DataFrame, targets: str | Sequence[str] | None, file: str
+) -> list[Fault]:
+    """Return faults of target columns: absent, of words, or with a value that is not finite."""
+    names = () if targets is None else (targets,) if isinstance(targets, str) else tuple(targets)
+    faults = []
+    for name in names:
+        if name not in frame.columns:
+            there = ", ".join(map(str, frame.columns))
+            faults.append(
+                Fault(f"there is no such array; there are {there}", "Name one of them", file=file,
+                      column=name)
+            )  # fmt: skip
+            continue
+        values = frame[name].to_numpy()
+        if values.dtype.kind not in "fiub":
+            faults.append(Fault("it holds words", "Give numbers", file=file, column=name))
+            continue
+        for i in np.flatnonzero(~np.isfinite(values.astype(float))).tolist():
+            faults.append(
+                Fault(
+                    f"{frame.index[i]}: the target is not a finite number",
+                    "Give it, or leave the crystal out",
+                    file=file,
+                    column=name,
+                )
+            )
+    return faults
