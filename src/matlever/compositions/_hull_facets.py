@@ -22,6 +22,7 @@ MOST_FACET_ELEMENTS = 8
 _FLAT = 1e-13
 # The lower facets fill the whole system up to this share, or Qhull met a precision problem.
 _FILLED = 1e-7
+_TIGHT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 _CELLS = 4_000_000  # numbers in one product of compositions and facets
 
 
@@ -130,7 +131,7 @@ def linear_program(fractions: Array, energies: Array, composition: Array) -> tup
     """
     from scipy.optimize import linprog
 
-    found = linprog(energies, A_eq=fractions.T, b_eq=composition, bounds=(0, None), method="highs")
+    found = linprog(energies, A_eq=fractions.T, b_eq=composition, method="highs-ds", options=_TIGHT)
     if not found.success:
         raise ArithmeticError(f"the linear program over phases failed: {found.message}")
     return float(found.fun), np.asarray(found.x)

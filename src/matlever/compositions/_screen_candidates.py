@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from matlever.compositions._rows import Rows
+from matlever.compositions.compositions import Compositions
 from matlever.compositions.elements import ELEMENTS
-
-if TYPE_CHECKING:
-    from matlever.compositions.compositions import Compositions
 
 __all__ = ["Candidates"]
 
@@ -65,11 +63,10 @@ class Candidates:
     @property
     def compositions(self) -> Compositions:
         """The candidates as compositions."""
-        from matlever.compositions.compositions import Compositions
-
-        amounts = np.zeros((len(self), len(ELEMENTS)))
-        np.add.at(amounts, (np.arange(len(self))[:, None], self.columns), self.amounts)
-        return Compositions.from_amounts(amounts)
+        there = self.amounts > 0
+        starts = np.concatenate([[0], np.cumsum(there.sum(axis=1))])
+        columns, values = self.columns[there].astype(np.uint8), self.amounts[there].astype(float)
+        return Compositions(Rows(starts, columns, values))
 
     @property
     def formulas(self) -> tuple[str, ...]:

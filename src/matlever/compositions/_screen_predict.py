@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matlever.compositions._screen_candidates import Candidates
+from matlever.compositions.elements import ELEMENTS
 from matlever.exceptions import DataError
 
 __all__ = ["predict_candidates", "single_thread"]
@@ -26,7 +27,8 @@ def predict_candidates(predictor: Any, candidates: Candidates, batch_rows: int) 
     predictor : Predictor
         ``predict_sparse(columns, fractions)``, both of shape (m, k), is asked where it exists;
         otherwise ``predict(fractions)`` with (m, 103) fractions: float32 where an attribute
-        ``accepts_float32`` is True, else float64.
+        ``accepts_float32`` is True, else float64. One that was fitted to another number of columns
+        is given `Compositions`, to choose its own.
     candidates : Candidates
     batch_rows : int
         Rows of one call.
@@ -39,13 +41,13 @@ def predict_candidates(predictor: Any, candidates: Candidates, batch_rows: int) 
     found = np.empty(len(candidates))
     sparse = getattr(predictor, "predict_sparse", None)
     dtype = np.float32 if getattr(predictor, "accepts_float32", False) else np.float64
+    whole = getattr(predictor, "n_features_in_", len(ELEMENTS)) == len(ELEMENTS)
     for start in range(0, len(candidates), batch_rows):
         some = candidates[slice(start, start + batch_rows)]
-        answer = (
-            sparse(some.columns, some.shares)
-            if sparse is not None
-            else predictor.predict(some.dense(dtype))
-        )
+        if sparse is not None:
+            answer = sparse(some.columns, some.shares)
+        else:
+            answer = predictor.predict(some.dense(dtype) if whole else some.compositions)
         found[start : start + len(some)] = _one_for_each(answer, some)
     return found
 
