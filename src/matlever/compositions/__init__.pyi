@@ -6,6 +6,7 @@ from .elemnet import ElemNet as ElemNet
 from .elemnet_regressor import ElemNetRegressor as ElemNetRegressor
 from .encoder import CompositionEncoder as CompositionEncoder
 from .features import magpie_features as magpie_features
+from .features import magpie_imputed as magpie_imputed
 from .features import magpie_names as magpie_names
 from .formula import parse_formulas as parse_formulas
 from .hull import ConvexHull as ConvexHull

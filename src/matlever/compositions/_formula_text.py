@@ -19,7 +19,7 @@ _COLUMN = {symbol: column for column, symbol in enumerate(ELEMENTS)}
 _PARTNER = {"(": ")", "[": "]", "{": "}"}
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _DOTS = str.maketrans(dict.fromkeys("·•⋅∙・‧∗⋆*", "*"))
-_MARKUP = re.compile(r"</?sub>|\$|(?<=[A-Za-z)\]}])_(?=[\d.{])|\\cdot|\\mathrm")
+_MARKUP = re.compile(r"</?sub>|(?<=[A-Za-z)\]}])_(?=[\d.])")
 _BRACED_NUMBER = re.compile(r"_\{([\d./]+)\}")
 # A point, a count and H2O at the end: a hydrate, unless the point follows a single zero.
 _HYDRATE = re.compile(r"(?<!(?<![\d.])0)\.(?=(?:\d+(?:\.\d+)?)?H2O$)")
@@ -59,8 +59,8 @@ def read_formula(formula: str) -> dict[int, float]:
 
 def _plain(formula: str) -> str:
     """Return a formula without mark-up and spaces, subscripts as digits and every dot as ``*``."""
-    text = _BRACED_NUMBER.sub(r"\1", formula.strip()).translate(_SUBSCRIPTS)
-    text = _MARKUP.sub("", text.replace("\\cdot", "*")).translate(_DOTS)
+    text = formula.strip().replace("$", "").replace("\\cdot", "*").translate(_SUBSCRIPTS)
+    text = _MARKUP.sub("", _BRACED_NUMBER.sub(r"\1", text)).translate(_DOTS)
     if re.search(r"[\d.]\s+[\d.]", text):
         raise FormulaError(
             f"{formula!r} has a space within a number or between two numbers",

@@ -14,7 +14,7 @@ from matlever.compositions._rows import Rows, rows_from_dense
 from matlever.compositions.elements import ELEMENTS
 from matlever.exceptions import DataError, Fault
 
-__all__ = ["Compositions"]
+__all__ = ["Compositions", "checked_amounts"]
 
 Float = NDArray[np.float64]
 _SHOWN = 5
@@ -57,7 +57,7 @@ class Compositions:
     _sources: tuple[str, ...] | None
 
     def __init__(self, amounts: ArrayLike | Rows, sources: Sequence[str] | None = None) -> None:
-        rows = amounts if isinstance(amounts, Rows) else rows_from_dense(_checked(amounts))
+        rows = amounts if isinstance(amounts, Rows) else rows_from_dense(checked_amounts(amounts))
         if sources is not None and len(sources) != len(rows):
             raise DataError(f"{len(rows)} compositions, but {len(sources)} sources were given.")
         object.__setattr__(self, "rows", rows)
@@ -173,7 +173,7 @@ class Compositions:
         return f"Compositions({len(self)} of {used} elements: {shown})"
 
 
-def _checked(amounts: ArrayLike) -> Float:
+def checked_amounts(amounts: ArrayLike) -> Float:
     """Return the amounts as an array after naming every row that is no composition."""
     array = np.asarray(amounts, dtype=float)
     if array.ndim != 2 or array.shape[1] != len(ELEMENTS):
@@ -181,8 +181,10 @@ def _checked(amounts: ArrayLike) -> Float:
             f"The amounts have shape {array.shape}; expected (n, {len(ELEMENTS)}), one column for "
             "each element from H to Lr."
         )
-    bad = ~np.isfinite(array)
-    wrong = bad | (array < 0)
+    sums = array.sum(axis=1)
+    if np.isfinite(sums).all() and array.min(initial=0.0) >= 0 and (sums > 0).all():
+        return array
+    wrong = ~np.isfinite(array) | (array < 0)
     faults = [
         Fault(
             f"Composition {i}: the amount of {ELEMENTS[j]} is {array[i, j]}",
@@ -191,9 +193,7 @@ def _checked(amounts: ArrayLike) -> Float:
         for i, j in zip(*np.nonzero(wrong), strict=True)
     ]
     faults += [
-        Fault(f"Composition {i}: all amounts are 0", "Give at least one element an amount")
-        for i in np.flatnonzero(~wrong.any(axis=1) & (array.sum(axis=1) <= 0))
+        Fault(f"Composition {i}: the amounts add up to {sums[i]}", "Give an element an amount")
+        for i in np.flatnonzero(~wrong.any(axis=1) & ~((sums > 0) & np.isfinite(sums)))
     ]
-    if faults:
-        raise DataError(faults)
-    return array
+    raise DataError(faults)
