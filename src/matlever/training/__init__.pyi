@@ -5,5 +5,8 @@ from .settings import TrainingSettings as TrainingSettings
 from .stacked import StackedNetwork as StackedNetwork
 from .stacked_training import train_stacked as train_stacked
 from .threads import one_torch_thread as one_torch_thread
+from .weights import load_moments as load_moments
 from .weights import load_weights as load_weights
+from .weights import moments_of as moments_of
+from .weights import restored as restored
 from .weights import weights_of as weights_of
