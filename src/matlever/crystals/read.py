@@ -225,7 +225,7 @@ def _joined(
     crystals = Crystals.from_arrays(
         np.array([cell[0] for cell in cells]).reshape(-1, 3, 3),
         [len(cell[1]) for cell in cells],
-        np.concatenate([cell[1] for cell in cells] or [np.empty(0)]),
+        np.concatenate([cell[1] for cell in cells] or [np.empty(0, dtype=np.int16)]),
         np.concatenate([cell[2] for cell in cells] or [np.empty((0, 3))]),
         [source.name for source in sound],
     )
