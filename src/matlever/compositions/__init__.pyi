@@ -1,3 +1,5 @@
+from ._weights import atomic_to_weight as atomic_to_weight
+from ._weights import weight_to_atomic as weight_to_atomic
 from .compositions import Compositions as Compositions
 from .elements import ELEMENTS as ELEMENTS
 from .elements import element_properties as element_properties
@@ -14,6 +16,10 @@ from .perovskites import PerovskiteNetwork as PerovskiteNetwork
 from .perovskites import site_descriptors as site_descriptors
 from .read import read_compositions as read_compositions
 from .screening import Screening as Screening
+from .screening import ScreeningEstimate as ScreeningEstimate
+from .screening import estimate_screening as estimate_screening
+from .enumeration import CompositionSpace as CompositionSpace
 from .enumeration import enumerate_compositions as enumerate_compositions
 from .screening import screen as screen
 from .editor import CompositionEditor as CompositionEditor
+from .editor import SubstitutionEditor as SubstitutionEditor

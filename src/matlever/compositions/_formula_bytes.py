@@ -22,6 +22,7 @@ Ints = NDArray[np.int64]
 Float = NDArray[np.float64]
 
 _OTHER, _UPPER, _LOWER, _DIGIT, _POINT, _OPEN, _CLOSE, _END = range(8)
+_MISSING = "NaN"  # a missing value far more often than Na and N
 _MOST_DIGITS = 15  # an integer of so many digits is exact in double precision
 
 
@@ -111,6 +112,8 @@ def read_plain(formulas: Sequence[str]) -> tuple[Rows, NDArray[np.bool_]]:
         plain[np.searchsorted(ends, positions)] = False
 
     refuse(np.flatnonzero(~_MAY_FOLLOW[before, kind]))
+    if f"\n{_MISSING}\n" in f"\n{joined}\n":
+        plain[[i for i, formula in enumerate(formulas) if formula == _MISSING]] = False
     numbers = _read_numbers(text, kind)
     refuse(numbers.wrong)
     _leave_hydrates(text, kind, ends, plain)

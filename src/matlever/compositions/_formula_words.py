@@ -30,7 +30,8 @@ def refuse_characters(formula: str, text: str) -> None:
     if not text or text.lower() in ("nan", "none", "null", "n/a", "-"):
         raise FormulaError(
             f"{formula!r} is no formula" if text else "the formula is empty",
-            "Write a formula such as Fe2O3, or leave the row out",
+            "Write a formula such as Fe2O3, or leave the row out"
+            + ("; write Na1N1 if sodium and nitrogen are meant" if text == "NaN" else ""),
         )
     # Sb-D style letters are judged as symbols; here are signs that stand for something else.
     position = next((i for i, c in enumerate(text) if not _ALLOWED.match(text, i)), None)
@@ -63,10 +64,11 @@ def refuse_characters(formula: str, text: str) -> None:
 
 def _has_variable(text: str) -> bool:
     """Return whether a small x or similar stands where a symbol or an amount should."""
-    return any(
-        match.start() == 0 or text[match.start() - 1 : match.end()] not in ELEMENTS
-        for match in _VARIABLE.finditer(text)
-    )
+    for match in _VARIABLE.finditer(text):
+        before = text[match.start() - 1 : match.start()] if match.start() else ""
+        if before + match.group() not in ELEMENTS and (not before.isupper() or before in ELEMENTS):
+            return True
+    return False
 
 
 def too_small(formula: str) -> FormulaError:

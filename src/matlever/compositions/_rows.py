@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from matlever.compositions.elements import ELEMENTS
 
-__all__ = ["Rows", "rows_from_dense"]
+__all__ = ["Rows", "joined_rows", "rows_from_dense", "rows_from_entries"]
 
 Float = NDArray[np.float64]
 
@@ -70,11 +71,20 @@ class Rows:
         return Rows(starts, self.columns[entries], self.values[entries])
 
 
-def rows_from_dense(matrix: Float) -> Rows:
-    """Return the compressed rows of a matrix of shape (n, 103)."""
-    row, column = np.nonzero(matrix)
+def rows_from_dense(matrix: Float, columns: Sequence[int] | None = None) -> Rows:
+    """Return the compressed rows of a matrix of shape (n, 103), or of some of its columns.
+
+    Parameters
+    ----------
+    matrix : ndarray of shape (n, 103) or (n, len(columns))
+        Amounts.
+    columns : sequence of int, optional
+        Column of ELEMENTS of each column, rising.
+    """
+    row, place = np.nonzero(matrix)
     starts = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(matrix)))])
-    return Rows(starts, column.astype(np.uint8), np.ascontiguousarray(matrix[row, column]))
+    column = place if columns is None else np.asarray(columns, dtype=np.intp)[place]
+    return Rows(starts, column.astype(np.uint8), np.ascontiguousarray(matrix[row, place]))
 
 
 def rows_from_entries(
@@ -90,3 +100,15 @@ def rows_from_entries(
     key, values = key[first][kept], values[kept]
     starts = np.concatenate([[0], np.cumsum(np.bincount(key // len(ELEMENTS), minlength=n_rows))])
     return Rows(starts, (key % len(ELEMENTS)).astype(np.uint8), values)
+
+
+def joined_rows(blocks: Sequence[Rows]) -> Rows:
+    """Return the rows of all blocks, one below the other."""
+    if len(blocks) == 1:
+        return blocks[0]
+    counts = np.concatenate([np.zeros(1, np.int64), *(block.counts() for block in blocks)])
+    return Rows(
+        np.cumsum(counts),
+        np.concatenate([np.empty(0, np.uint8), *(block.columns for block in blocks)]),
+        np.concatenate([np.empty(0), *(block.values for block in blocks)]),
+    )

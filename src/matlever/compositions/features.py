@@ -26,13 +26,13 @@ __all__ = ["magpie_features", "magpie_imputed", "magpie_names"]
 
 
 def magpie_features(fractions: ArrayLike) -> NDArray[np.float64]:
-    """Return the Magpie features of compositions.
+    r"""Return the Magpie features of compositions.
 
-    The first 132 columns are those of matminer's ``ElementProperty.from_preset("magpie")``: minimum,
-    maximum, range, mean, average deviation and mode over the elements of 22 properties. Then come
-    p-norms of the fractions, the shares of s, p, d and f electrons among the valence electrons,
-    and the largest and the mean ionic character of the pairs of elements,
-    :math:`1 - \\exp(-(\\chi_i - \\chi_j)^2 / 4)`.
+    The first 132 columns are those of matminer's ``ElementProperty.from_preset("magpie")``:
+    minimum, maximum, range, mean, average deviation and mode over the elements of 22 properties.
+    Then come p-norms of the fractions, the shares of s, p, d and f electrons among the valence
+    electrons, and the largest and the mean ionic character of the pairs of elements,
+    :math:`1 - \exp(-(\chi_i - \chi_j)^2 / 4)`.
 
     Parameters
     ----------

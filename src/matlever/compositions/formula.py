@@ -6,11 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from matlever.compositions._formula_bytes import read_plain
 from matlever.compositions._formula_text import FormulaError, read_formula
-from matlever.compositions._rows import Rows, rows_from_entries
+from matlever.compositions._rows import Rows, joined_rows, rows_from_entries
 from matlever.compositions.compositions import Compositions
 from matlever.exceptions import DataError, Fault, shorten
 
@@ -92,7 +91,7 @@ def read_formulas(
             row = None if rows is None else int(rows[start + place])
             where = f"formula {start + place}: " if rows is None and len(formulas) > 1 else ""
             faults.append(Fault(where + reason, remedy, file, row, column))
-    return _joined(blocks), faults
+    return joined_rows(blocks), faults
 
 
 def _read_block(formulas: Sequence[Any]) -> tuple[Rows, dict[int, tuple[str, str]]]:
@@ -132,16 +131,4 @@ def _text(formula: Any) -> str:
     raise FormulaError(
         f"{shorten(repr(formula))} is a {type(formula).__name__}, not the text of a formula",
         "Write a formula such as Fe2O3",
-    )
-
-
-def _joined(blocks: Sequence[Rows]) -> Rows:
-    if len(blocks) == 1:
-        return blocks[0]
-    counts: list[NDArray[np.int64]] = [block.counts() for block in blocks]
-    starts = np.concatenate([[0], np.cumsum(np.concatenate([np.empty(0, np.int64), *counts]))])
-    return Rows(
-        starts.astype(np.int64),
-        np.concatenate([np.empty(0, np.uint8), *(block.columns for block in blocks)]),
-        np.concatenate([np.empty(0), *(block.values for block in blocks)]),
     )
