@@ -23,7 +23,7 @@ _SHOWN = 0.45  # drawn radius over covalent radius, so that bonds are seen betwe
 _BOND = 1.15  # longest bond over the sum of covalent radii
 _LEAST_RADIUS = 0.31  # A, of hydrogen: for elements whose radius is not known
 _LOW, _MIDDLE, _HIGH = "#2f7fc1", "#f3f1ec", "#d9702a"
-_INK, _SOFT = "#1a2027", "#a9b1b9"
+_INK, _SOFT = "#1a2028", "#a9b1b9"
 
 
 def plot_sites(
@@ -88,7 +88,7 @@ def plot_sites(
         _, ax = plt.subplots(figsize=(5.6, 4.6), layout="constrained")
     largest = float(np.abs(found).max()) if limit is None else float(limit)
     scale = Normalize(-(largest or 1.0), largest or 1.0)
-    colours = LinearSegmentedColormap.from_list("matlever-sites", [_LOW, _MIDDLE, _HIGH])
+    colours = LinearSegmentedColormap.from_list("matlever-sites", [_LOW, _MIDDLE, _HIGH], N=101)
     site, places = _drawn_atoms(crystal.fractional)
     lattice = crystal.lattices[0]
     turned = _view(azimuth_deg, elevation_deg)
@@ -106,6 +106,7 @@ def plot_sites(
     bar = ax.figure.colorbar(ScalarMappable(scale, colours), ax=ax, shrink=0.7)
     bar.set_label(f"{label} ({unit})" if unit else label, parse_math=False)
     bar.outline.set_visible(False)
+    bar.solids.set(rasterized=False, edgecolor="face")  # drawings stay drawings
     return ax
 
 
