@@ -13,7 +13,9 @@ __all__ = ["ScreeningEstimate", "estimate_of"]
 
 HALF_A_BILLION = 500_000_000
 _PLACES = 4
-_NUMBERS = 3_000  # of the space, at each place
+_NUMBERS = 3_000  # of the space, at each place; fewer where the predictor is slow
+_FIRST = 100
+_SECONDS = 3.0
 _ROW_BYTES = 45  # of a kept candidate in a Parquet file, about
 
 
@@ -73,10 +75,13 @@ def estimate_of(job: Job, workers: int) -> ScreeningEstimate:
     """Work on some candidates at places all over the space, and scale up."""
     space = job.space
     free = replace(job, keep=replace(job.keep, best=None)) if _has_limits(job) else job
-    free.work(0, min(space.size, 200))  # what is only needed once
+    free.work(0, min(space.size, _FIRST))  # what is only needed once
+    first = free.work(space.size // 2, space.size // 2 + _FIRST)
+    least = sum(first.seconds.values()) / _FIRST
+    numbers = int(min(_NUMBERS, max(_FIRST, _SECONDS / _PLACES / max(least, 1e-9))))
     looked, kept, seconds = 0, 0, {"hull": 0.0, "all": 0.0}
-    for start in np.linspace(0, max(0, space.size - _NUMBERS), _PLACES).astype(np.int64).tolist():
-        part = free.work(start, start + _NUMBERS)
+    for start in np.linspace(0, max(0, space.size - numbers), _PLACES).astype(np.int64).tolist():
+        part = free.work(start, start + numbers)
         looked += part.n_candidates
         kept += part.n_kept
         seconds["hull"] += part.seconds["hull"]

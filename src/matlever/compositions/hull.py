@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import combinations
+from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,7 +29,11 @@ from matlever.compositions._hull_phases import (
     reference_energies,
 )
 from matlever.compositions.elements import ELEMENTS
-from matlever.exceptions import DataError, SettingsError
+from matlever.compositions.read import read_compositions
+from matlever.exceptions import DataError, Fault, SettingsError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["ConvexHull"]
 
@@ -119,6 +125,50 @@ class ConvexHull:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._lock = Lock()
+
+    @classmethod
+    def from_table(
+        cls,
+        source: str | os.PathLike[str] | pd.DataFrame,
+        energy: str,
+        *,
+        formula: str = "formula",
+        element_energies: float | Mapping[str, float] | None = None,
+    ) -> Self:
+        """Read the phases from a table.
+
+        Parameters
+        ----------
+        source : path or DataFrame
+            CSV (also ``.gz``), TSV, ``.xlsx`` or ``.parquet``, as `read_compositions` takes it.
+        energy : str
+            Column of energies in eV/atom.
+        formula : str, default="formula"
+            Column of formulas.
+        element_energies
+            As in the constructor.
+
+        Raises
+        ------
+        DataError
+            If a formula or an energy cannot be used; all faults with their row and column.
+        """
+        phases, targets = read_compositions(source, formula=formula, targets=[energy])
+        empty = targets[energy].isna()
+        if empty.any():
+            raise DataError(
+                [
+                    Fault(
+                        "the phase has no energy",
+                        "Give it, or leave the row out",
+                        None if hasattr(source, "columns") else Path(source).name,
+                        int(row) if isinstance(row, int | np.integer) else None,
+                        energy,
+                    )
+                    for row in targets.index[empty]
+                ]
+            )
+        return cls(phases, targets[energy].to_numpy(), element_energies=element_energies)
 
     # -- the phases -------------------------------------------------------------------------------
 

@@ -57,6 +57,7 @@ def screen(
     client: Any = None,
     progress: ProgressCallback | None = None,
     target: str = "prediction",
+    estimate: ScreeningEstimate | None = None,
 ) -> Screening:
     """Predict every composition of a space and keep those that pass.
 
@@ -100,6 +101,8 @@ def screen(
         Called as ``progress(done, total, what)`` with numbers of the space.
     target : str, default="prediction"
         What is predicted: the name of its column.
+    estimate : ScreeningEstimate, default=None
+        Of `estimate_screening`, where it has been made already.
 
     Returns
     -------
@@ -146,7 +149,7 @@ def screen(
         answer = folder.manifest()["answer"]
         if answer is not None and len(done) == job.n_chunks:
             return Screening(space, question, answer, folder.path)
-    estimate = estimate_of(job, workers)
+    estimate = estimate_of(job, workers) if estimate is None else estimate
     collected: list[Part] = []
     left = (number for number in range(job.n_chunks) if number not in done)
     path = None if folder is None else folder.path.resolve()
