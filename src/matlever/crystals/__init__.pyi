@@ -1,3 +1,4 @@
+from ._editor_mixing import mix_crystals as mix_crystals
 from .cgcnn import CGCNN as CGCNN
 from .cgcnn_regressor import CGCNNRegressor as CGCNNRegressor
 from .crystals import Crystals as Crystals
@@ -7,3 +8,4 @@ from .graphs import CrystalGraphs as CrystalGraphs
 from .graphs import crystal_graphs as crystal_graphs
 from .read import read_crystals as read_crystals
 from .site_plot import plot_sites as plot_sites
+from .validity import check_crystals as check_crystals
