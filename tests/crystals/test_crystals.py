@@ -71,7 +71,9 @@ def test_formulas_as_pymatgen_has_them() -> None:
     from pymatgen.core import Composition
 
     for formula, structure in zip(crystals.formulas, crystals.to_structures(), strict=True):
-        assert Composition(formula).almost_equals(structure.composition.reduced_composition)
+        assert Composition(formula).fractional_composition.almost_equals(
+            structure.composition.fractional_composition
+        )
 
 
 def test_structures_there_and_back() -> None:

@@ -61,6 +61,22 @@ class CrystalEditor:
     and one with a rare element at "other". These say where crystals stand and cannot be set: where
     a setting asks for "-" or "other", or for an element where there is no site, the group stays as
     it is.
+
+    Examples
+    --------
+    >>> salts = Crystals.from_arrays(
+    ...     [3.5 * np.eye(3), 4.1 * np.eye(3)], [2, 2], [11, 9, 55, 17],
+    ...     [[0, 0, 0], [0.5, 0.5, 0.5]] * 2, ["NaF", "CsCl"],
+    ... )
+    >>> editor = CrystalEditor.from_crystals(salts, sites={"cation": [0], "anion": [1]})
+    >>> editor
+    CrystalEditor of 2 sites of a prototype
+    KnobSpace of 3 knobs
+      volume strain: continuous, -10 to 10 %
+      cation: categorical, Na, Cs
+      anion: categorical, F, Cl
+    >>> editor.render(salts[:1], [[[0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]]).formulas
+    ('NaCl', 'CsF')
     """
 
     is_differentiable = False
