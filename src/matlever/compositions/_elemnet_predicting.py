@@ -70,6 +70,18 @@ class PredictingElemNet:
         mean, std = self._moments(X, with_std=return_std)
         return (self._shaped(mean), self._shaped(std)) if return_std else self._shaped(mean)
 
+    def predict_members(self, X: Any) -> Float:
+        """Return what each member predicts, shape (n_members, n) or (n_members, n, t)."""
+        from matlever.compositions._elemnet_inference import outputs_of
+
+        check_is_fitted(self)
+        parts = [
+            np.stack(outputs_of(self.networks_, x, precision=self.precision))
+            for x in self._blocks(X)
+        ]
+        found = np.concatenate(parts, axis=1) * self.target_scale_ + self.target_mean_
+        return found[:, :, 0] if self.single_target_ else found
+
     def predict_interval(self, X: Any, level: float = 0.9) -> tuple[Float, Float]:
         """Return intervals that cover so large a share of new rows like the calibration rows.
 

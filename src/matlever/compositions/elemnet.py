@@ -41,6 +41,7 @@ ELEMNET_ELEMENTS: tuple[str, ...] = tuple(_SYMBOLS.split())
 """The paper's 86 elements: H to Pu without He, Ne, Ar, Po, At, Rn, Fr and Ra."""
 
 _WIDTHS = (1024,) * 4 + (512,) * 3 + (256,) * 3 + (128,) * 3 + (64,) * 2 + (32,)
+_LEAST_UNITS = 16
 _DROPPED_AFTER = (3, 6, 9, 12)  # positions of the layers that end the first four groups
 
 
@@ -55,7 +56,8 @@ class ElemNet(nn.Module):
         Properties.
     width : float, default=1.0
         Factor of the published widths 1024 (4 layers), 512 (3), 256 (3), 128 (3), 64 (2), 32 (1);
-        no layer has fewer than 4 units.
+        no layer has fewer than 16 units, since all
+        of a few units may die.
     dropout : sequence of 4 floats, default=(0.2, 0.1, 0.3, 0.2)
         Share of the units dropped after each of the first four groups of layers.
 
@@ -94,7 +96,7 @@ class ElemNet(nn.Module):
             "width": float(width),
             "dropout": [float(share) for share in dropout],
         }
-        sizes = [n_inputs, *(max(4, round(width * size)) for size in _WIDTHS), n_outputs]
+        sizes = [n_inputs, *(max(_LEAST_UNITS, round(width * size)) for size in _WIDTHS), n_outputs]
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.dropped: dict[int, float] = dict(
             zip(_DROPPED_AFTER, self.config["dropout"], strict=True)

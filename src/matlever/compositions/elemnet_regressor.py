@@ -54,7 +54,7 @@ class ElemNetRegressor(RegressorMixin, PredictingElemNet, LearningElemNet):
     schedule : {"one-cycle", "cosine", "constant"}, default="one-cycle"
         The step size rises over a tenth of the steps and falls to zero along a cosine; only falls;
         or stays.
-    weight_decay : float, default=0.01
+    weight_decay : float, default=0.1
         Decoupled, of weights and not of biases.
     loss : {"absolute", "squared"}, default="absolute"
         Error that is made small.
@@ -155,7 +155,7 @@ class ElemNetRegressor(RegressorMixin, PredictingElemNet, LearningElemNet):
         batch_size: int = 256,
         learning_rate: float = 2e-3,
         schedule: Literal["one-cycle", "cosine", "constant"] = "one-cycle",
-        weight_decay: float = 0.01,
+        weight_decay: float = 0.1,
         loss: Literal["absolute", "squared"] = "absolute",
         average: float = 0.999,
         patience: int = 20,

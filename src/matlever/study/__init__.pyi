@@ -2,6 +2,7 @@ from .changes import Changes as Changes
 from .changes import change as change
 from .changes import reachable as reachable
 from .changes import rows_short_of as rows_short_of
+from .elemnet import reproduce_elemnet as reproduce_elemnet
 from .experiments import described as described
 from .experiments import propose as propose
 from .green_lime import reproduce_green_lime as reproduce_green_lime
