@@ -199,9 +199,8 @@ class Chosen:
 
     def new_rows(self, file: str, reading: Any) -> pd.DataFrame:
         """Read settings from a file; columns the model does not use are noted."""
-        from matlever.tables import read_rows
-
-        frame = read_rows(file, self.study.model.inputs, **reading)
+        model = self.study.model
+        frame = model.kind.read_rows(file, model.inputs, **reading)
         ignored = frame.attrs.get("ignored")
         if ignored:
             names = shorten(printable(", ".join(ignored)), 300)

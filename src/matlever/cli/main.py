@@ -162,13 +162,12 @@ def predict(
     """
     from matlever.storage import write_text
     from matlever.study import load_study
-    from matlever.tables import read_rows
 
     if level is not None and not 0 < level < 1:
         raise SettingsError(f"--level must lie between 0 and 1, not {level}.")
     check_free(out, force)
     model = load_study(study_folder).model
-    rows = read_rows(file, model.inputs, **reading)
+    rows = model.kind.read_rows(file, model.inputs, **reading)
     found = model.predict_table(rows, level)
     for note in _notes(rows, model, level):
         click.echo(f"note: {printable(note)}", err=True)

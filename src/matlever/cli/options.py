@@ -126,7 +126,9 @@ goal_option = click.option(
 study_options = _together(
     goal_option,
     knob_options,
-    click.option("--folds", type=int, help="Folds of the cross-validation; default 10."),
+    click.option(
+        "--folds", type=int, help="Folds of the cross-validation; default 10, of crystals 5."
+    ),
     click.option("--repeats", type=int, help="Its repeats; default: more for smaller tables."),
     click.option("--level", type=float, help="Nominal coverage of the intervals; default 0.9."),
     click.option(

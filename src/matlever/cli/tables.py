@@ -28,6 +28,8 @@ __all__ = [
 ]
 
 _MAX_ROWS = 30
+# Of larger mixtures, parts that are zero go without saying.
+_MOST_PARTS = 12
 _MAX_KNOBS = 8
 
 
@@ -77,7 +79,9 @@ def _print_notes(data: Mapping[str, Any]) -> None:
     """Print what was changed, and what a reader must know."""
     out = standard_output()
     for mixture in data["mixtures"]:
-        names = ", ".join(map(printable, mixture["names"]))
+        names = ", ".join(map(printable, mixture["names"][:_MOST_PARTS]))
+        left = len(mixture["names"]) - _MOST_PARTS
+        names += f" and {left} more" if left > 0 else ""
         out.print(f"mixture: {names} add up to {mixture['total']:g} in every row")
     if data["n_replicates"]:
         out.print(f"replicates: {data['n_replicates']} rows repeat the settings of another row")
@@ -151,14 +155,23 @@ def _print_advice(results: Mapping[str, Any]) -> None:
             out.print(f"{printable(question['sentence'])}:")
             for row in question["rows"]:
                 for answer in row["answers"]:
-                    out.print(printable(f"  from row {row['row']}: {answer['sentence']}"))
+                    name = (results["data"].get("row_names") or {}).get(str(row["row"]))
+                    where = f"row {row['row']}" + (f" ({name})" if name else "")
+                    out.print(printable(f"  from {where}: {answer['sentence']}"))
     dates = {c["name"] for c in results["data"]["columns"] if c["kind"] == "date"}
+    parts = {
+        name
+        for mixture in results["data"]["mixtures"]
+        if len(mixture["names"]) > _MOST_PARTS
+        for name in mixture["names"]
+    }
     if following:
         out.print(f"\nWhat to run next. {printable(following['sentence'])}")
         for place, one in enumerate(following["experiments"]):
             said = [
                 f"{name} {day(value) if name in dates else _setting(value)}"
                 for name, value in one["settings"].items()
+                if value != 0 or name not in parts
             ]
             more = f" and {len(said) - _MAX_KNOBS} more" if len(said) > _MAX_KNOBS else ""
             out.print(printable(f"  {place + 1}. {', '.join(said[:_MAX_KNOBS])}{more}"))

@@ -37,7 +37,9 @@ class CompositionEncoder(TransformerMixin, BaseEstimator):
     """Fractions stay; with them come physical attributes of the composition; the rest is encoded.
 
     A row's fractions are divided by their sum, so that per cent will do as well. Rows where all
-    fractions are zero are refused.
+    fractions are zero are refused. Physical attributes such as the largest electronegativity jump
+    when a trace of an element appears: elements below half the smallest share that any training
+    row has of any are left out of them.
 
     Parameters
     ----------
@@ -58,6 +60,8 @@ class CompositionEncoder(TransformerMixin, BaseEstimator):
     others_ : list of str
         Other columns, in their order.
     rest_ : fitted transformer or None
+    trace_ : float
+        Share below which an element is left out of the attributes.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
 
@@ -73,7 +77,7 @@ class CompositionEncoder(TransformerMixin, BaseEstimator):
         "elements": [tuple, list, None],
         "physical": ["boolean"],
         "fractions": ["boolean"],
-        "rest": "no_validation",
+        "rest": "no_validation",  # type: ignore[dict-item] # scikit-learn's word for anything
     }
 
     def __init__(
@@ -119,6 +123,8 @@ class CompositionEncoder(TransformerMixin, BaseEstimator):
                 else "No column holds the fractions of an element; they are called H, He, Li, ..."
             )
         self.others_ = [name for name in names if name not in self.columns_]
+        shares = self._shares(X)
+        self.trace_ = float(shares[shares > 0].min()) / 2
         self.rest_ = None
         if self.others_ and self.rest is not None:
             self.rest_ = clone(self.rest).fit(X[self.others_])
@@ -138,7 +144,11 @@ class CompositionEncoder(TransformerMixin, BaseEstimator):
         parts = [shares] if self.fractions else []
         if self.physical:
             whole = np.zeros((len(shares), len(ELEMENTS)))
-            whole[:, [_Z[str(element_of(name))] for name in self.columns_]] = shares
+            seen = np.where(shares < self.trace_, 0.0, shares)
+            seen = np.where(seen.any(axis=1, keepdims=True), seen, shares)
+            whole[:, [_Z[str(element_of(name))] for name in self.columns_]] = seen / seen.sum(
+                axis=1, keepdims=True
+            )
             parts.append(magpie_features(whole))
         if self.others_:
             rest = X[self.others_]
@@ -200,6 +210,7 @@ class CompositionEncoder(TransformerMixin, BaseEstimator):
                 "features": [str(name) for name in self.feature_names_in_],
                 "physical": bool(self.physical),
                 "fractions": bool(self.fractions),
+                "trace": self.trace_,
             },
             parts={} if self.rest_ is None else {"rest": self.rest_.to_state()},
         )
@@ -224,6 +235,9 @@ class CompositionEncoder(TransformerMixin, BaseEstimator):
             ):
                 raise ModelFileError(f"CompositionEncoder: {name!r} must list different names.")
         flags = [state.get(name) for name in ("physical", "fractions")]
+        trace = state.get("trace")
+        if not isinstance(trace, float) or not 0 <= trace < 1:
+            raise ModelFileError(f"CompositionEncoder: 'trace' is {trace!r}, no share below 1.")
         columns, features = lists["columns"], lists["features"]
         if (
             not columns
@@ -234,7 +248,7 @@ class CompositionEncoder(TransformerMixin, BaseEstimator):
             raise ModelFileError("CompositionEncoder: its columns hold no fractions of elements.")
         rest = restore(state.part("rest")) if "rest" in state.parts else None
         model = cls(tuple(columns), flags[0], flags[1], None if rest is None else clone(rest))
-        model.columns_ = list(columns)
+        model.columns_, model.trace_ = list(columns), trace
         model.others_ = [name for name in features if name not in columns]
         model.rest_ = rest
         if rest is not None and rest.n_features_in_ != len(model.others_):

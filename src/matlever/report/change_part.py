@@ -93,7 +93,7 @@ def _cards(question: Mapping[str, Any], scales: _Scales) -> list[str]:
     alone = sum(map(len, answers)) == 1
     for row, own in zip(rows, answers, strict=True):
         for place, answer in enumerate(own):
-            name = f"From row {text(string(row.get('row')), 24) or DASH}"
+            name = f"From row {text(string(row.get('row')), 60) or DASH}"
             name += f", answer {place + 1}" if len(own) > 1 else ""
             asked = text(string(question.get("sentence")), 400) if alone else ""
             head = f"<h3>{asked}</h3><p>{name}</p>" if asked else f"<h3>{name}</h3>"
@@ -242,7 +242,7 @@ def _values(
 def _beside(answer: Mapping[str, Any]) -> str:
     """Return what is near to the answer, and whether the model knows that ground."""
     said = []
-    nearest = text(string(answer.get("nearest")), 24)
+    nearest = text(string(answer.get("nearest")), 60)
     if answer.get("inside") is False:
         said.append(
             "<b>Far from all data:</b> no known row is near this setting, so the interval promises "

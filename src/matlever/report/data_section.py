@@ -40,9 +40,12 @@ def data_section(results: Mapping[str, Any]) -> str:
 def _counts(data: Mapping[str, Any]) -> str:
     roles = Counter(string(entry.get("role")) for entry in records(data.get("columns")))
     group = string(data.get("group"))
+    crystals = mapping(data.get("crystals"))
+    whole = "crystals in the folder" if crystals else "rows in the file"
     shown = [
-        ("rows in the file", count(number(data.get("rows_read")))),
-        ("rows used", count(number(data.get("rows_used")))),
+        (whole, count(number(data.get("rows_read")))),
+        ("crystals used" if crystals else "rows used", count(number(data.get("rows_used")))),
+        *_of_kind(data),
         ("input" if roles["input"] == 1 else "inputs", count(roles["input"])),
         ("target" if roles["target"] == 1 else "targets", count(roles["target"])),
     ]
@@ -51,6 +54,25 @@ def _counts(data: Mapping[str, Any]) -> str:
     shown.append(("repeated settings", count(number(data.get("n_replicates")))))
     cells = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in shown)
     return f'<dl class="stats">{cells}</dl>'
+
+
+def _of_kind(data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what is counted of compositions and crystals."""
+    formulas, crystals = mapping(data.get("composition")), mapping(data.get("crystals"))
+    shown = []
+    if formulas:
+        shown = [
+            ("different compositions", count(number(formulas.get("n_formulas")))),
+            ("chemical systems", count(number(formulas.get("n_systems")))),
+            ("elements", count(len(items(formulas.get("elements"))))),
+        ]
+    if crystals:
+        sizes = [number(size) for size in items(crystals.get("n_atoms"))]
+        shown = [("different compositions", count(number(crystals.get("n_formulas"))))]
+        if len(sizes) == 3:
+            least, _, most = (count(size) for size in sizes)
+            shown.append(("atoms in a cell", least if least == most else f"{least} to {most}"))
+    return shown
 
 
 def _changes(data: Mapping[str, Any]) -> str:
@@ -76,7 +98,23 @@ def _change(change: Mapping[str, Any]) -> str:
 
 def _mixtures(data: Mapping[str, Any]) -> str:
     said = []
-    for mixture in records(data.get("mixtures")):
+    formulas = mapping(data.get("composition"))
+    if formulas:
+        most = count(number(formulas.get("most_elements")))
+        said.append(
+            f"<p>Column “{text(string(formulas.get('column')), 60)}” holds formulas. Each element "
+            "that occurs is a knob: its share of the atoms. The shares sum to 1, so one can only "
+            f"rise where others fall, and at most {most} elements are above zero in a row, as in "
+            "the data. The model sees the shares and physical attributes of the composition.</p>"
+        )
+    if mapping(data.get("crystals")):
+        said.append(
+            "<p>Each row is a crystal. The knobs are the elements on its sites and the strain of "
+            "its volume; all else stays as in the crystal the row names. Crystals of one "
+            "composition are held out together.</p>"
+        )
+    mixtures = records(data.get("mixtures"))
+    for mixture in mixtures[:-1] if formulas else mixtures:
         names = " + ".join(text(string(name), 60) for name in items(mixture.get("names"))[:30])
         said.append(
             f"<p>{names} is a mixture: the parts sum to {number_text(number(mixture.get('total')))}"

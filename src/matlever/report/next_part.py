@@ -34,10 +34,15 @@ def next_section(results: Mapping[str, Any], mark: str = "") -> str:
             for column in records(pick(results, "data", "columns"))
             if column.get("kind") == "date"
         }
+        parts = {
+            string(name)
+            for mixture in records(pick(results, "data", "mixtures"))
+            for name in items(mixture.get("names"))
+        }
         warned = [text(string(warning)) for warning in items(found.get("warnings"))]
         body += (
             _doubt(found, targets)
-            + _table(found, experiments, dates)
+            + _table(found, experiments, dates, parts)
             + _reasons(experiments)
             + _figures(found, experiments, targets)
             + warning_box(warned, "Before you run them")
@@ -65,8 +70,12 @@ def _doubt(found: Mapping[str, Any], targets: Mapping[str, Mapping[str, Any]]) -
 
 
 def _table(
-    found: Mapping[str, Any], experiments: Sequence[Mapping[str, Any]], dates: Collection[str]
+    found: Mapping[str, Any],
+    experiments: Sequence[Mapping[str, Any]],
+    dates: Collection[str],
+    parts: Collection[str],
 ) -> str:
+    """Return the experiments as a table; zeros of the `parts` of mixtures go without saying."""
     knobs = [string(name) for name in items(found.get("knobs"))]
     units = [string(unit) for unit in items(found.get("units"))]
     units += [""] * (len(knobs) - len(units))
@@ -103,7 +112,7 @@ def _table(
             said = "; ".join(
                 f"{text(name, 40)} {value}"
                 for name, value in zip(knobs, values, strict=True)
-                if value != DASH
+                if value != DASH and not (name in parts and number(settings.get(name)) == 0)
             )
             cells.append(f'<td class="wide">{said}</td>')
         else:
@@ -151,7 +160,7 @@ def _expected(entry: Mapping[str, Any], name: str) -> str:
 
 
 def _nearest(entry: Mapping[str, Any]) -> str:
-    rows = [text(string(row), 16) for row in items(entry.get("nearest"))[:1]]
+    rows = [text(string(row), 60) for row in items(entry.get("nearest"))[:1]]
     near = "near" if flag(entry.get("inside")) else "<b>far from all data</b>"
     return f'<td class="one">{rows[0] if rows else DASH}, {near}</td>'
 

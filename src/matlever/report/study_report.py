@@ -17,6 +17,7 @@ from matlever.report.overview import anchor, overview, target_label
 from matlever.report.page import SIMULATED_TAG, page
 from matlever.report.pairs_part import pairs_part
 from matlever.report.record import record_section
+from matlever.report.row_names import with_row_names
 from matlever.report.scores import prediction_part
 from matlever.report.sweeps_part import sweeps_part
 from matlever.report.weights_part import weights_part
@@ -53,6 +54,7 @@ def render_report(results: Mapping[str, Any]) -> str:
         If `results` does not say that it follows this schema.
     """
     check_schema(results, RESULTS_SCHEMA)
+    results = with_row_names(results, results)
     targets = records(results.get("targets"))
     nav = [("found", "What was found"), ("data", "The data")]
     nav += [(anchor(place), plain(target_label(t), 40)) for place, t in enumerate(targets)]
@@ -94,6 +96,7 @@ def render_part(results: Mapping[str, Any], kind: str, found: Mapping[str, Any])
         under ``changes`` or ``next`` in the results.
     """
     check_schema(results, RESULTS_SCHEMA)
+    results, found = with_row_names(results, results), with_row_names(results, found)
     simulated = flag(pick(results, "data", "simulated"))
     mark = SIMULATED_TAG if simulated else ""
     if kind == "next":

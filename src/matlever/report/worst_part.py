@@ -95,7 +95,7 @@ def _worst_row(held: HeldOut, row: int, rmse: float, near: _Neighbours | None) -
     difference = _rounded(measured - predicted, rmse)
     sign = "+" if measured > predicted else ""
     return (
-        f'<tr><th scope="row">{text(held.rows[row], 24)}</th>'
+        f'<tr><th scope="row">{text(held.rows[row], 60)}</th>'
         f'<td class="n">{_rounded(measured, rmse)}</td>'
         f'<td class="n">{_rounded(predicted, rmse)}</td>'
         f'<td class="n">{sign}{difference}</td>'

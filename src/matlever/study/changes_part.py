@@ -58,12 +58,24 @@ def changes_part(
         return {"sentence": f"No change is proposed: {error}", "questions": []}
 
 
-def advice_sentences(changes: Mapping[str, Any] | None) -> list[str]:
-    """Return the first answer of each question in one sentence, for the top of the report."""
+def advice_sentences(
+    changes: Mapping[str, Any] | None, names: Mapping[str, str] | None = None
+) -> list[str]:
+    """Return the first answer of each question in one sentence, for the top of the report.
+
+    Parameters
+    ----------
+    changes : mapping or None
+        The ``changes`` entry of the results.
+    names : mapping of str to str, optional
+        What rows are called, by their number.
+    """
     said = []
     for question in (changes or {}).get("questions", ()):
         for row in question["rows"][:1]:
-            said += [f"From row {row['row']}: {one['sentence']}" for one in row["answers"][:1]]
+            name = (names or {}).get(str(row["row"]))
+            where = f"row {row['row']}" + (f" ({name})" if name else "")
+            said += [f"From {where}: {one['sentence']}" for one in row["answers"][:1]]
     return said
 
 

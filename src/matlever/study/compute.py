@@ -53,7 +53,15 @@ def computed(
         tick(0, f"{name}: weights of the knobs")
         weights = stages.value(
             f"weights-{position}",
-            partial(weighed, predictor, known.observed, one, settings.seed, skill),
+            partial(
+                weighed,
+                predictor,
+                known.observed,
+                one,
+                kind.reference(one.X),
+                settings.seed,
+                skill,
+            ),
         )
         tick(1, f"{name}: sweeps")
         sweeps = stages.value(
@@ -82,6 +90,7 @@ def computed(
         {one.column.name: one.honest.n_units for one in rows},
         factors,
         known,
+        kind,
     )
     changes = following = None
     if settings.advice:
@@ -105,7 +114,7 @@ def computed(
             "headline": headline(targets),
             "sentences": [
                 *(target_sentence(one, one["scores"][0]["honest"]["r2"]) for one in targets),
-                *advice_sentences(changes if wishes.goals else None),
+                *advice_sentences(changes if wishes.goals else None, data.get("row_names")),
             ],
         },
         "warnings": list(data.get("warnings", [])),

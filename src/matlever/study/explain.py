@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from matlever.exceptions import SettingsError
 from matlever.explanation import explain, nearest_known, strongest_pairs, sweep, sweep_pair
@@ -49,15 +50,23 @@ _KEPT = (
 
 
 def weighed(
-    predictor: CrossConformalRegressor, editor: TableEditor, rows: TargetRows, seed: int, skill: str
+    predictor: CrossConformalRegressor,
+    editor: TableEditor,
+    rows: TargetRows,
+    reference: pd.DataFrame,
+    seed: int,
+    skill: str,
 ) -> dict[str, Any]:
-    """Return the local weights of every knob at every row, and their overall importance."""
+    """Return the local weights of every knob at every row, and their overall importance.
+
+    The `reference` rows show how far each knob usually goes.
+    """
     samples = rows.X.iloc[spread_rows(rows.y, _ROWS_WEIGHED)]
     found = explain(
         predictor,
         editor,
         samples,
-        reference=rows.X,
+        reference=reference,
         n_calls=calls_around(len(rows.X), len(editor.space)),
         random_state=seed,
         targets=[rows.column.label],

@@ -145,6 +145,6 @@ def _editor(state: State, key: str, names: Sequence[str]) -> TableEditor:
         editor = TableEditor.from_dict(described)
     except SettingsError as error:
         raise ModelFileError(f"The knobs of the model are broken: {error}") from error
-    if list(editor.columns) != list(names) or list(editor.space.names) != list(names):
+    if list(editor.columns) != list(names) or not set(editor.space.names) <= set(names):
         raise ModelFileError(f"The knobs of the model are not its inputs {list(names)}.")
     return editor

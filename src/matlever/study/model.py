@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from matlever.exceptions import ModelFileError, SettingsError
 from matlever.storage import State, read_model, write_model
+from matlever.study.kinds import DataKind, TableKind, kind_from_state
 from matlever.study.known import KnownRows
 from matlever.study.one_target import TargetModel
 from matlever.tables import Column
-from matlever.tables.restore import restore
 from matlever.validation import CrossConformalRegressor
 
 __all__ = ["StudyModel"]
@@ -45,6 +45,8 @@ class StudyModel:
         By target, what the model's own standard deviation is multiplied by; default 1.
     known : KnownRows, optional
         The rows it was fitted to, and the knobs; a model may be without them.
+    kind : DataKind, optional
+        What its rows describe; default the rows of a table.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class StudyModel:
         n_units: Mapping[str, int] | None = None,
         factors: Mapping[str, float] | None = None,
         known: KnownRows | None = None,
+        kind: DataKind | None = None,
     ) -> None:
         self.inputs = tuple(inputs)
         self.targets = tuple(targets)
@@ -66,6 +69,7 @@ class StudyModel:
         )
         self.factors = dict.fromkeys(self.predictors, 1.0) | dict(factors or {})
         self.known = known
+        self.kind: DataKind = TableKind() if kind is None else kind
 
     def __repr__(self) -> str:
         names = ", ".join(column.name for column in self.inputs)
@@ -221,19 +225,13 @@ class StudyModel:
                 f"target_{position}": predictor.to_state()
                 for position, predictor in enumerate(self.predictors.values())
             }
-            | ({} if self.known is None else {"known": self.known.to_state()}),
+            | ({} if self.known is None else {"known": self.known.to_state()})
+            | {"kind": self.kind.to_state()},
         )
 
     @classmethod
-    def from_state(cls, state: State, rebuilt: Callable[[State], Any] = restore) -> StudyModel:
-        """Rebuild the model; predictions are bitwise those of the original.
-
-        Parameters
-        ----------
-        state : State
-        rebuilt : callable, optional
-            Makes a fitted model from its state.
-        """
+    def from_state(cls, state: State) -> StudyModel:
+        """Rebuild the model; predictions are bitwise those of the original."""
         if state.kind != _KIND:
             raise ModelFileError(f"The folder holds a {state.kind!r}, not the model of a study.")
         inputs = _columns(state, "inputs")
@@ -241,9 +239,11 @@ class StudyModel:
         level = state.get("level")
         if not isinstance(level, float) or not 0 < level < 1:
             raise ModelFileError(f"The level of the intervals is {level!r}.")
+        # Model folders written before 0.2 are all of tables.
+        kind = kind_from_state(state.part("kind")) if "kind" in state.parts else TableKind()
         predictors = {
             column.name: CrossConformalRegressor.from_state(
-                state.part(f"target_{position}"), rebuilt
+                state.part(f"target_{position}"), kind.restore
             )
             for position, column in enumerate(targets)
         }
@@ -271,6 +271,7 @@ class StudyModel:
             dict(zip(predictors, n_units, strict=True)),
             dict(zip(predictors, factors, strict=False)),
             known,
+            kind,
         )
 
 

@@ -109,7 +109,7 @@ def explained(
             study.model.for_target(column.name),
             knobs,
             frame,
-            reference=(known := study.known.measured(column.name)[0]),
+            reference=study.model.kind.reference(known := study.known.measured(column.name)[0]),
             # As around the rows of the study itself, so that the answers agree with its report.
             n_calls=calls_around(len(known), len(knobs.space)),
             random_state=_seed(study),

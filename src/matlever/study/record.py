@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from matlever._version import __version__
+from matlever.study.kinds import kind_of
 from matlever.study.settings import StudySettings
 
 __all__ = ["run_record", "study_command", "versions"]
@@ -51,7 +52,7 @@ def study_command(settings: StudySettings) -> str:
         return "matlever study study.toml"
     file = settings.file if settings.is_example else Path(settings.file).name
     words = ["matlever", "study", file]
-    standard = StudySettings(file=settings.file)
+    standard = kind_of(settings).settled(StudySettings(file=settings.file))
     for name, option in _OPTIONS.items():
         value = getattr(settings, name)
         if value == getattr(standard, name):

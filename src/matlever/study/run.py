@@ -26,7 +26,7 @@ from matlever.study.folder import (
     score_frame,
     write_tables,
 )
-from matlever.study.kinds import kind_of, kind_of_results
+from matlever.study.kinds import kind_of
 from matlever.study.known import KnownRows
 from matlever.study.model import StudyModel
 from matlever.study.record import run_record
@@ -139,9 +139,10 @@ def run_study(
     """
     started = time.monotonic()
     asked = study_settings(source, targets, **settings)
+    kind = kind_of(asked)
+    asked = kind.settled(asked)
     folder = asked.default_folder if out is None else Path(out)
     check_folder(folder)
-    kind = kind_of(asked)
     table = kind.read(asked)
     key = asked.digest(table.sha256, __version__)
     wishes = Wishes.of(asked, table.input_columns, table.target_columns)
@@ -234,9 +235,7 @@ def load_study(folder: str | os.PathLike[str]) -> Study:
         raise StudyError(
             f"{path}: the model and results.json are of different studies. Run the study again."
         )
-    return Study(
-        path, results, StudyModel.from_state(state, kind_of_results(results, path).restore)
-    )
+    return Study(path, results, StudyModel.from_state(state))
 
 
 def read_study_table(settings: StudySettings) -> Table:

@@ -86,8 +86,8 @@ class StudySettings:
     missing : {"drop", "impute"}, default="drop"
         What to do with rows that miss an input: leave them out, or fill numbers with the median of
         the training rows, inside each fold.
-    folds : int, default=10
-        Folds of the cross-validation.
+    folds : int, optional
+        Folds of the cross-validation; by default 10, for crystals 5.
     repeats : int, optional
         Repeats of the cross-validation; by default more for smaller tables.
     level : float, default=0.9
@@ -133,7 +133,7 @@ class StudySettings:
     sheet: str | None = None
     encoding: str | None = None
     missing: Literal["drop", "impute"] = "drop"
-    folds: int = 10
+    folds: int | None = None
     repeats: int | None = None
     level: float = 0.9
     three_numbers: bool = True
@@ -180,7 +180,7 @@ class StudySettings:
         value = given["kinds"]
         if not isinstance(value, Mapping) or not all(kind in kinds for kind in value.values()):
             found.append(f"kinds must give each column one of {kinds}, not {value!r}.")
-        if not _is_int(self.folds) or self.folds < 2:
+        if self.folds is not None and (not _is_int(self.folds) or self.folds < 2):
             found.append(f"folds must be a whole number of at least 2, not {self.folds!r}.")
         for name in ("repeats", "jobs"):
             value = given[name]

@@ -14,8 +14,9 @@ from matlever.study.settings import StudySettings
 from matlever.tables import Column, Table
 from matlever.validation import FoldPlan, input_blocks, plan_folds
 
-__all__ = ["TargetRows", "target_rows"]
+__all__ = ["DEFAULT_FOLDS", "TargetRows", "target_rows"]
 
+DEFAULT_FOLDS = 10
 _LEAST_TRAINING_ROWS = 3
 
 
@@ -44,7 +45,7 @@ def target_rows(table: Table, column: Column, settings: StudySettings) -> Target
     blocks = input_blocks(X)
     groups = None if table.groups is None else table.groups.loc[measured]
     options: dict[str, Any] = {
-        "n_folds": settings.folds,
+        "n_folds": settings.folds or DEFAULT_FOLDS,
         "n_repeats": settings.repeats,
         "random_state": settings.seed,
     }

@@ -14,7 +14,7 @@ from matlever.tables.table import ColumnRole
 __all__ = ["Request", "Roles", "assign_roles"]
 
 Missing = Literal["drop", "impute"]
-_KINDS = ("numeric", "categorical", "date")
+_KINDS = ("numeric", "categorical", "date", "formula")
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,16 @@ def _tuple(values: str | Sequence[str], what: str) -> tuple[str, ...]:
 
 @dataclass
 class Roles:
-    """The role of each column by position, and the positions of the targets in their order."""
+    """The role of each column by position, and the positions of the targets in their order.
+
+    Columns of formulas may hold another word in each row.
+    """
 
     roles: list[ColumnRole]
     targets: list[int]
     kinds: dict[int, str]
     faults: list[Fault]
+    formulas: set[int] = field(default_factory=set)
 
     @property
     def inputs(self) -> list[int]:
@@ -109,9 +113,12 @@ def assign_roles(names: ColumnNames, request: Request, file: str) -> Roles:
     ignored = positions(request.ignore, "columns to ignore")
     inputs = None if request.inputs is None else positions(request.inputs, "input")
     kinds: dict[int, str] = {}
+    formulas: set[int] = set()
     for name, kind in request.kinds.items():
         for position in positions([name], "kind"):
-            kinds[position] = kind
+            kinds[position] = "categorical" if kind == "formula" else kind
+            if kind == "formula":
+                formulas.add(position)
     if not request.targets:
         known = [n for n, header in zip(names.names, names.headers, strict=True) if header]
         faults.append(
@@ -145,4 +152,4 @@ def assign_roles(names: ColumnNames, request: Request, file: str) -> Roles:
         roles[k] = "target"
     for k in group:
         roles[k] = "group"
-    return Roles(roles, targets, kinds, faults)
+    return Roles(roles, targets, kinds, faults, formulas)

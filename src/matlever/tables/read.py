@@ -71,8 +71,9 @@ def read_table(
         The columns that were varied; by default every column that is nothing else.
     ignore : str or sequence of str
         Columns to leave out, for instance other outcomes of the same run.
-    kinds : mapping of str to {"numeric", "categorical", "date"}, optional
-        What a column holds, where its cells mislead: reactor numbers are categories.
+    kinds : mapping of str to {"numeric", "categorical", "date", "formula"}, optional
+        What a column holds, where its cells mislead: reactor numbers are categories; formulas are
+        words that may differ in every row.
     decimal : {".", ","}, optional
         Decimal mark; by default each column's own cells tell.
     delimiter : str, optional

@@ -13,19 +13,29 @@ from sklearn.base import BaseEstimator
 from matlever.compositions import ELEMENTS, CompositionEncoder, Compositions, parse_formulas
 from matlever.compositions.encoder import FRACTION
 from matlever.compositions.restore import restore
-from matlever.exceptions import DataError, Fault, SettingsError
+from matlever.exceptions import DataError, Fault, ModelFileError, SettingsError
 from matlever.knobs import KnobSpace, TableEditor
 from matlever.storage import State
-from matlever.study.kinds.tables import TableKind
+from matlever.study.kinds.tables import DEFAULT, TableKind, best_of, settled
 from matlever.study.settings import StudySettings
-from matlever.tables import Column, Mixture, Table, TableEncoder, read_rows
-from matlever.tables.models import candidate_regressors
+from matlever.tables import (
+    Column,
+    Mixture,
+    SmallTableRegressor,
+    Table,
+    TableEncoder,
+    TableRegressor,
+    TreeEnsemble,
+    read_rows,
+)
+from matlever.validation import BestOf
 
 __all__ = ["SYSTEM", "CompositionKind"]
 
 # Name of a group that stands for no column: all compositions of the same elements.
 SYSTEM = "chemical system"
 _MOST_NAMED = 20_000
+_SMALL_ROWS = 1000  # above, the Gaussian processes of the blend take too long
 _DIGITS = 12  # of a fraction: equal compositions must be equal rows
 
 
@@ -54,22 +64,20 @@ class CompositionKind(TableKind):
     def read(self, settings: StudySettings) -> Table:
         """Return the checked table, with element fractions in place of the formulas."""
         by_system = settings.group == SYSTEM
-        asked = replace(
+        table = self.table(
             settings,
-            formula=None,
             group=None if by_system else settings.group,
-            kinds={**settings.kinds, self.formula: "categorical"},
+            kinds={**settings.kinds, self.formula: "formula"},
             inputs=None
             if settings.inputs is None
             else tuple(dict.fromkeys((self.formula, *settings.inputs))),
         )
-        table = super().read(asked)
         column = self._column(table)
         found = parse_formulas(
             table.frame[column.name].tolist(),
             file=table.source,
             column=column.header,
-            rows=table.rows,
+            rows=table.rows.tolist(),
         )
         self._note(table, column, found)
         return _expanded(table, column, found, by_system)
@@ -95,7 +103,7 @@ class CompositionKind(TableKind):
                 "column": column.header,
                 "n_formulas": len(set(found.formulas)),
                 "n_systems": len(set(found.systems)),
-                "elements": [s for s, there in zip(ELEMENTS, present.any(0), strict=True) if there],
+                "elements": [ELEMENTS[j] for j in np.flatnonzero(present.any(axis=0))],
                 "most_elements": self._most_parts,
             },
             "row_names": names if len(names) <= _MOST_NAMED else {},
@@ -115,9 +123,39 @@ class CompositionKind(TableKind):
             KnobSpace(space.knobs, mixtures, space.relations), editor.columns, editor.fill
         )
 
-    def regressors(self, n_rows: int, settings: StudySettings) -> dict[str, BaseEstimator]:
-        """Return the regressors worth comparing on fractions and physical attributes."""
-        return candidate_regressors(n_rows, settings.seed)
+    def candidates(self, n_rows: int, settings: StudySettings) -> dict[str, Any]:
+        """Return the models that are scored: fractions alone or with physical attributes.
+
+        Which of them describes the data better differs from table to table (alloys of a few
+        elements: fractions; compounds of many: attributes), so it is chosen inside the training
+        rows. Above 1,000 rows trees on attributes are ahead, and alone.
+        """
+        trees = TreeEnsemble("extra_trees", random_state=settings.seed)
+        asked: dict[str, tuple[BaseEstimator, BaseEstimator]] = {
+            "extra-trees, attributes": (trees, self.encoder)
+        }
+        if n_rows <= _SMALL_ROWS:
+            asked["blend, fractions"] = (
+                SmallTableRegressor(random_state=settings.seed),
+                CompositionEncoder(physical=False, rest=TableEncoder()),
+            )
+        ready = settled({name: one for name, (one, _) in asked.items()}, settings)
+        models = {
+            name: TableRegressor(one, asked[name][1], log_targets=settings.log_targets)
+            for name, one in ready.items()
+        }
+        return {**super().candidates(n_rows, settings), DEFAULT: best_of(models, settings)}
+
+    def described(self, fitted: TableRegressor, asked: TableRegressor | BestOf) -> str:
+        """Return what the default model is after fitting, in words."""
+        seen = "fractions of the elements"
+        if fitted.encoder_.physical:
+            seen = f"physical attributes and {seen}"
+        what = f"{super().described(fitted, fitted)}, on {seen}"
+        if isinstance(asked, BestOf):
+            names = " and ".join(f"“{name}”" for name, _ in asked.candidates or ())
+            what += f"; chosen inside each training set between {names}"
+        return what
 
     def restore(self, state: State) -> Any:
         """Rebuild a fitted model."""
@@ -134,7 +172,9 @@ class CompositionKind(TableKind):
             for name, levels in (rows.attrs.get("unseen") or {}).items()
             if name != self.formula
         }
-        found = parse_formulas(rows[self.formula].tolist(), column=self.formula, rows=rows.index)
+        found = parse_formulas(
+            rows[self.formula].tolist(), column=self.formula, rows=rows.index.tolist()
+        )
         fractions = _rounded(found.fractions)
         names = {column.name: column.name.removesuffix(FRACTION) for column in elements}
         unknown = fractions.sum(axis=1) - fractions[:, [_Z[s] for s in names.values()]].sum(axis=1)
@@ -155,6 +195,18 @@ class CompositionKind(TableKind):
         frame = pd.DataFrame({column.name: whole[column.name] for column in columns}, rows.index)
         frame.attrs = rows.attrs
         return frame
+
+    def to_state(self) -> State:
+        """Return the name of the column of formulas."""
+        return State("CompositionKind", {"formula": self.formula})
+
+    @classmethod
+    def from_state(cls, state: State) -> CompositionKind:
+        """Rebuild the kind."""
+        formula = state.get("formula")
+        if not isinstance(formula, str):
+            raise ModelFileError("CompositionKind: the column of formulas has no name.")
+        return cls(formula)
 
     def facts(self) -> Mapping[str, Any]:
         """Return how many formulas, systems and elements there are, and what rows are called."""

@@ -32,6 +32,10 @@ class DataKind(Protocol):
     name: str
     has_three_numbers: bool
 
+    def settled(self, settings: StudySettings) -> StudySettings:
+        """Return the settings with this kind's defaults where nothing was said."""
+        ...
+
     def read(self, settings: StudySettings) -> Table:
         """Return the checked rows: a column for each knob, and the targets."""
         ...
@@ -54,6 +58,14 @@ class DataKind(Protocol):
 
     def read_rows(self, source: Any, columns: Sequence[Column], **reading: Any) -> pd.DataFrame:
         """Return new rows as the model wants them, from a file or a frame."""
+        ...
+
+    def reference(self, inputs: pd.DataFrame) -> pd.DataFrame:
+        """Return rows that show how far each knob usually goes, from the known ones."""
+        ...
+
+    def to_state(self) -> State:
+        """Return what the model of a study has to keep of its data, for all its parts together."""
         ...
 
     def facts(self) -> Mapping[str, Any]:

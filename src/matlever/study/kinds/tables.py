@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from matlever.knobs import TableEditor
 from matlever.storage import State
 from matlever.study.settings import StudySettings
+from matlever.study.target import DEFAULT_FOLDS
 from matlever.tables import (
     Column,
     SmallTableRegressor,
@@ -30,7 +32,7 @@ from matlever.tables.models import candidate_regressors
 from matlever.tables.small_table import MEMBER_NAMES
 from matlever.validation import BestOf
 
-__all__ = ["DEFAULT", "MEAN", "RIDGE", "TableKind", "best_of", "settled"]
+__all__ = ["ALPHAS", "DEFAULT", "MEAN", "RIDGE", "TableKind", "best_of", "settled"]
 
 DEFAULT = "matlever default"
 RIDGE = "ridge regression"
@@ -38,7 +40,20 @@ MEAN = "mean of the training rows"
 
 # Folds of the choice between models of larger tables, inside each training set.
 _CHOICE_FOLDS = 3
-_ALPHAS = tuple(np.logspace(-3, 4, 15))
+ALPHAS = tuple(np.logspace(-3, 4, 15))
+
+
+_READING = (
+    "group",
+    "inputs",
+    "ignore",
+    "kinds",
+    "decimal",
+    "delimiter",
+    "sheet",
+    "encoding",
+    "missing",
+)
 
 
 class TableKind:
@@ -48,20 +63,21 @@ class TableKind:
     has_three_numbers = True
     encoder: BaseEstimator | None = None
 
+    def settled(self, settings: StudySettings) -> StudySettings:
+        """Return the settings with ten folds where nothing was said."""
+        return settings if settings.folds else replace(settings, folds=DEFAULT_FOLDS)
+
     def read(self, settings: StudySettings) -> Table:
         """Return the checked table."""
+        return self.table(settings)
+
+    @staticmethod
+    def table(settings: StudySettings, **others: Any) -> Table:
+        """Return the table that settings describe, with some of them given otherwise."""
         return read_table(
             settings.file,
             settings.targets,
-            group=settings.group,
-            inputs=settings.inputs,
-            ignore=settings.ignore,
-            kinds=settings.kinds or None,
-            decimal=settings.decimal,
-            delimiter=settings.delimiter,
-            sheet=settings.sheet,
-            encoding=settings.encoding,
-            missing=settings.missing,
+            **{name: getattr(settings, name) for name in _READING} | others,
         )
 
     def editor(self, table: Table) -> TableEditor:
@@ -75,7 +91,7 @@ class TableKind:
     def candidates(self, n_rows: int, settings: StudySettings) -> dict[str, TableRegressor]:
         """Return the models that are scored: the default and the two every score is beside."""
         regressor = best_of(settled(self.regressors(n_rows, settings), settings), settings)
-        ridge = make_pipeline(StandardScaler(), RidgeCV(_ALPHAS))
+        ridge = make_pipeline(StandardScaler(), RidgeCV(ALPHAS))
         return {
             DEFAULT: TableRegressor(regressor, self.encoder, log_targets=settings.log_targets),
             RIDGE: TableRegressor(ridge, self.encoder, log_targets="never"),
@@ -105,6 +121,14 @@ class TableKind:
     def read_rows(self, source: Any, columns: Sequence[Column], **reading: Any) -> pd.DataFrame:
         """Return the inputs of new rows."""
         return read_rows(source, columns, **reading)
+
+    def reference(self, inputs: pd.DataFrame) -> pd.DataFrame:
+        """Return the known rows themselves."""
+        return inputs
+
+    def to_state(self) -> State:
+        """Return that this is a table."""
+        return State("TableKind")
 
     def facts(self) -> Mapping[str, Any]:
         """Return nothing: the columns say it all."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
+from matlever.exceptions import ModelFileError
+from matlever.storage import State
+from matlever.study.kinds.detect import holds_crystals
 from matlever.study.kinds.kind import DataKind
 from matlever.study.kinds.tables import TableKind
 from matlever.study.settings import StudySettings
 
-__all__ = ["kind_of", "kind_of_results"]
+__all__ = ["kind_from_state", "kind_of"]
 
 
 def kind_of(settings: StudySettings) -> DataKind:
@@ -19,15 +18,29 @@ def kind_of(settings: StudySettings) -> DataKind:
         from matlever.study.kinds.compositions import CompositionKind
 
         return CompositionKind(settings.formula)
+    if holds_crystals(settings.file):
+        from matlever.study.kinds.crystals import CrystalKind
+
+        return CrystalKind()
     return TableKind()
 
 
-def kind_of_results(results: Mapping[str, Any], folder: Path) -> DataKind:
-    """Return the kind of data that a finished study in `folder` was about."""
-    settings = results.get("settings") or {}
-    formula = settings.get("formula")
-    if isinstance(formula, str):
+def kind_from_state(state: State) -> DataKind:
+    """Return the kind of data of a stored study.
+
+    Raises
+    ------
+    ModelFileError
+        If it is none that this version knows.
+    """
+    if state.kind == "TableKind":
+        return TableKind()
+    if state.kind == "CompositionKind":
         from matlever.study.kinds.compositions import CompositionKind
 
-        return CompositionKind(formula)
-    return TableKind()
+        return CompositionKind.from_state(state)
+    if state.kind == "CrystalKind":
+        from matlever.study.kinds.crystals import CrystalKind
+
+        return CrystalKind.from_state(state)
+    raise ModelFileError(f"The model is of {state.kind!r}, which this version does not know.")
