@@ -66,7 +66,7 @@ class CGCNNRegressor(RegressorMixin, BaseEstimator):
         Adam's step size; with one cycle, the highest.
     schedule : {"one-cycle", "constant"}, default="one-cycle"
         Whether the step size rises over 30 % of the epochs and then falls to zero.
-    loss : {"absolute", "squared"}, default="absolute"
+    loss : {"squared", "absolute"}, default="squared"
         What is minimised over the standardised targets.
     weight_decay : float, default=0.0
         Decoupled weight decay (AdamW).
@@ -135,7 +135,7 @@ class CGCNNRegressor(RegressorMixin, BaseEstimator):
         batch_size: int = 64,
         learning_rate: float = 0.01,
         schedule: Schedule = "one-cycle",
-        loss: Loss = "absolute",
+        loss: Loss = "squared",
         weight_decay: float = 0.0,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
