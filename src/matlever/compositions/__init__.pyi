@@ -12,8 +12,11 @@ from .features import magpie_imputed as magpie_imputed
 from .features import magpie_names as magpie_names
 from .formula import parse_formulas as parse_formulas
 from .hull import ConvexHull as ConvexHull
+from .perovskite_regressor import PerovskiteRegressor as PerovskiteRegressor
 from .perovskites import PerovskiteNetwork as PerovskiteNetwork
+from .perovskites import ordering_code as ordering_code
 from .perovskites import site_descriptors as site_descriptors
+from .perovskites import site_names as site_names
 from .read import read_compositions as read_compositions
 from .screening import Screening as Screening
 from .screening import ScreeningEstimate as ScreeningEstimate

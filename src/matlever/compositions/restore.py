@@ -10,5 +10,6 @@ register(
     {
         "CompositionEncoder": "matlever.compositions.encoder",
         "ElemNetRegressor": "matlever.compositions.elemnet_regressor",
+        "PerovskiteRegressor": "matlever.compositions.perovskite_regressor",
     }
 )
