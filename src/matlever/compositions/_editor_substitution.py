@@ -16,7 +16,7 @@ from matlever.compositions._editor_samples import (
     refuse_rows,
     settings_for,
 )
-from matlever.compositions._oxidation_states import OXIDATION_STATES
+from matlever.compositions._oxidation_states import NON_METALS, OXIDATION_STATES
 from matlever.compositions.elements import ELEMENTS, element_properties
 from matlever.exceptions import DataError, SettingsError
 from matlever.knobs import Knob, KnobSpace
@@ -110,9 +110,7 @@ class SubstitutionEditor:
             return cls(roles, oxidation_states=states, fixed=fixed, costs=costs)
         columns_of([roles])
         if levels is None:
-            own = set(OXIDATION_STATES.get(roles, ()))
-            wanted = own if oxidation_state is None else {oxidation_state}
-            levels = [s for s in ELEMENTS if wanted & set(OXIDATION_STATES.get(s, ()))]
+            levels = _like(roles, oxidation_state)
         elif oxidation_state is not None:
             levels = _with_state(roles, levels, oxidation_state)
         site = f"{roles} site"
@@ -277,6 +275,17 @@ def _with_state(role: str, symbols: Sequence[str], state: int | None) -> list[st
             + (f" with the oxidation state {state:+d}." if state is not None else ".")
         )
     return found
+
+
+def _like(symbol: str, state: int | None) -> list[str]:
+    """Elements of the same kind, non-metals or not, that share an oxidation state with one."""
+    wanted = set(OXIDATION_STATES.get(symbol, ())) if state is None else {state}
+    return [
+        other
+        for other in ELEMENTS
+        if (other in NON_METALS) == (symbol in NON_METALS)
+        and wanted & set(OXIDATION_STATES.get(other, ()))
+    ]
 
 
 def _few(symbols: Sequence[str], most: int = 8) -> str:

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["OXIDATION_STATES", "balances", "charge_classes"]
+__all__ = ["NON_METALS", "OXIDATION_STATES", "balances", "charge_classes"]
 
 # States usual in solids; from N. N. Greenwood, A. Earnshaw, "Chemistry of the Elements", 2nd ed.
 # (1997). Elements without an entry form no usual compound.
@@ -62,6 +62,11 @@ OXIDATION_STATES: dict[str, tuple[int, ...]] = {
     "Np": (5,),
     "Pu": (4,),
 }
+
+# Elements that are anions in most of their compounds, or form none.
+NON_METALS = frozenset(
+    ("H", "C", "N", "O", "F", "P", "S", "Cl", "Se", "Br", "Te", "I", "At")  # anions
+) | {"He", "Ne", "Ar", "Kr", "Xe", "Rn"}
 
 Int = NDArray[np.int64]
 _NO_STATE = np.iinfo(np.int64).min

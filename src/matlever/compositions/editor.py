@@ -177,7 +177,8 @@ class CompositionEditor:
             elements that may play it. An element plays one role only.
         levels : sequence of str, default=None
             Elements that may take the place of the one given; by default all that usually have an
-            oxidation state in common with it, or `oxidation_state`.
+            oxidation state in common with it, or `oxidation_state`: non-metals for a non-metal,
+            others for others.
         oxidation_state : int, default=None
             Only elements that usually have this oxidation state.
         fixed, costs
