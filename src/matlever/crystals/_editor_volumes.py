@@ -16,8 +16,8 @@ __all__ = ["AtomicVolumes"]
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-# Of a ridge on shares of elements: what one crystal with a fifth of its atoms on a site counts.
-_RIDGE = 0.04
+# Of a ridge on shares of elements: what one crystal with a tenth of its atoms on a site counts.
+_RIDGE = 0.01
 
 
 class AtomicVolumes:
