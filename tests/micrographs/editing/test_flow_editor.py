@@ -16,6 +16,7 @@ from matlever.exceptions import DataError, ModelFileError, SettingsError
 from matlever.knobs import DifferentiableEditor
 from matlever.micrographs import FlowEditor, FlowSettings, Tiles, train_flow
 from matlever.micrographs.editing.flow_training import Flow
+from matlever.storage import State
 
 S, DEPTH = 0.4, 0.8
 REACHED = 1 - S * (1 - DEPTH) / np.hypot((1 - DEPTH) * S, DEPTH)
@@ -159,3 +160,22 @@ def test_an_editor_survives_its_folder(tmp_path):
     weights.write_bytes(bytes(damaged))
     with pytest.raises(ModelFileError):
         load_flow_editor(tmp_path / "editor")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"channels": "many"},
+        {"side_px": 10**9},
+        {"settings": {**FlowSettings(steps=3).__dict__, "blocks": 10**9}},
+        {"settings": {**FlowSettings(steps=3).__dict__, "widths": [8 * 10**9, 8]}},
+        {"settings": {"unknown": 3}},
+        {"mean": None},
+    ],
+)
+def test_a_hostile_flow_is_refused_before_memory_is_taken_for_it(changes):
+    samples = tiles()
+    taught = Tiles(samples.images, samples.attributes, ("a", "b"), samples.lot, tuple("ABC"))
+    state = train_flow(taught, FlowSettings(steps=1, batch_size=2, widths=(8, 8))).to_state()
+    with pytest.raises(ModelFileError, match="flow"):
+        Flow.from_state(State(state.kind, {**state.config, **changes}, state.arrays))

@@ -13,6 +13,7 @@ from matlever.micrographs.regression._tile_batches import (
     intensities,
     view,
 )
+from matlever.micrographs.regression._tile_targets import held_out_rows
 from matlever.micrographs.tiles import Tiles
 from matlever.storage import State, read_model, write_model
 
@@ -158,6 +159,17 @@ def test_broken_state_is_refused_by_name(fitted):
                 state.kind, {**state.config, "settings": {"misspelt": 1}}, state.arrays, state.parts
             )
         )
+    for changes, named in (
+        ({"depth": 6 * 10**9 + 4}, "more weights than"),
+        ({"width": 10**7}, "has shape"),
+        ({"channels": "grey"}, "cannot be built"),
+        ({"surplus": 1}, "cannot be built"),
+    ):
+        networks = [{**state.config["networks"][0], **changes}]
+        with pytest.raises(ModelFileError, match=named):
+            TileRegressor.from_state(
+                State(state.kind, {**state.config, "networks": networks}, state.arrays, state.parts)
+            )
     weights = dict(state.parts["member_0"].arrays)
     weights["head-weight"] = weights["head-weight"][:, :3]
     with pytest.raises(ModelFileError, match="head-weight"):
@@ -267,7 +279,8 @@ def test_flips_only_move_pixels(flips):
 def test_crops_are_squares_of_the_tile_and_jitter_is_affine():
     tiles, _ = stripes(3, 4)
     x = batch_tensor(tiles, np.arange(12), "cpu", True)
-    cut = Augmentation("none", crop=5)(x, np.random.default_rng(0))
+    random = np.random.default_rng(0)
+    cut = batch_tensor(tiles, np.arange(12), "cpu", True, crop=5, random=random)
     assert cut.shape == (12, 1, 5, 5)
     windows = x.unfold(2, 5, 1).unfold(3, 5, 1)
     same = (windows == cut[:, :, None, None]).all(dim=(1, 4, 5)).any(dim=(1, 2))
@@ -289,6 +302,7 @@ def test_crops_are_squares_of_the_tile_and_jitter_is_affine():
         ({"schedule": "linear"}, "schedule='linear'"),
         ({"validation": "half"}, "validation='half'"),
         ({"crop": 40}, "crop=40"),
+        ({"head_epochs": -1}, "head_epochs=-1"),
         ({"depth": 11}, "depth=11"),
     ],
 )
@@ -312,7 +326,7 @@ def test_data_that_cannot_be_learned_from_is_named():
             tiles.edited(np.full((12, 16, 16), 0.5, np.float32), tiles.attributes[:, None]), y
         )
     with pytest.raises(NotEnoughDataError, match="none is left"):
-        TileRegressor(**SMALL, depth=10, validation="lots")._split(tiles.of_lot("L0"), 0)
+        held_out_rows(tiles.of_lot("L0"), "lots", 0.1, (0,))
     tiny = Tiles(tiles.images[:, :6, :6], tiles.attributes, tiles.names, tiles.lot, tiles.lot_names)
     with pytest.raises(DataError, match="6 x 6 px"):
         model.fit(tiny, y)

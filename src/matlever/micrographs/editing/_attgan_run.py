@@ -17,12 +17,6 @@ from torch import Tensor
 
 from matlever.exceptions import ModelFileError, SettingsError
 from matlever.micrographs.editing._attgan_batches import TileBatches, fingerprint
-from matlever.micrographs.editing._attgan_files import (
-    load_network,
-    load_optimiser,
-    network_state,
-    optimiser_state,
-)
 from matlever.micrographs.editing._attgan_losses import RANGE, attribute_loss, gradient_penalty
 from matlever.micrographs.editing._attgan_monitor import LOSSES, TrainingCurves
 from matlever.micrographs.editing._attgan_strength import edit_strength
@@ -31,6 +25,7 @@ from matlever.micrographs.editing.attgan_editor import AttGANEditor
 from matlever.micrographs.editing.attgan_settings import AttGANSettings
 from matlever.micrographs.tiles import Tiles
 from matlever.storage import State, read_model, write_model
+from matlever.training.weights import load_moments, load_weights, moments_of, weights_of
 
 __all__ = ["AttGANRun"]
 
@@ -183,10 +178,12 @@ class AttGANRun:
             kind="AttGANTraining",
             config=self._identity(),
             parts={
-                "generator": network_state(self.generator, "AttGANGenerator"),
-                "discriminator": network_state(self.discriminator, "AttGANDiscriminator"),
-                "adam_generator": optimiser_state(self._adam_g, self.generator, "Adam"),
-                "adam_discriminator": optimiser_state(self._adam_d, self.discriminator, "Adam"),
+                "generator": State("AttGANGenerator", arrays=weights_of(self.generator)),
+                "discriminator": State(
+                    "AttGANDiscriminator", arrays=weights_of(self.discriminator)
+                ),
+                "adam_generator": moments_of(self._adam_g, self.generator),
+                "adam_discriminator": moments_of(self._adam_d, self.discriminator),
                 "curves": self.curves.to_state(),
             },
         )
@@ -206,10 +203,12 @@ class AttGANRun:
                 f"{folder} holds a training with other {' and other '.join(others)}: name a new "
                 "folder, or delete this one."
             )
-        load_network(self.generator, state.part("generator"))
-        load_network(self.discriminator, state.part("discriminator"))
-        load_optimiser(self._adam_g, self.generator, state.part("adam_generator"))
-        load_optimiser(self._adam_d, self.discriminator, state.part("adam_discriminator"))
+        for name, network, adam in (
+            ("generator", self.generator, self._adam_g),
+            ("discriminator", self.discriminator, self._adam_d),
+        ):
+            load_weights(network, state.part(name).arrays, name)
+            load_moments(adam, network, state.part(f"adam_{name}"), f"adam_{name}")
         self.curves = TrainingCurves.from_state(state.part("curves"))
         if self.curves.names != self.tiles.names:
             raise ModelFileError(f"{folder} holds curves of other attributes.")

@@ -14,17 +14,12 @@ from torch import Tensor
 
 from matlever.exceptions import DataError, ModelFileError, SettingsError
 from matlever.knobs import Knob, KnobSpace
-from matlever.micrographs.editing._attgan_files import (
-    check_sizes,
-    load_network,
-    network_state,
-    stored_settings,
-)
 from matlever.micrographs.editing._attgan_monitor import TrainingCurves
 from matlever.micrographs.editing.attgan import AttGANGenerator
 from matlever.micrographs.editing.attgan_settings import AttGANSettings
 from matlever.micrographs.tiles import Tiles
 from matlever.storage import State, read_model, write_model
+from matlever.training.weights import restored, weights_of
 
 __all__ = ["AttGANEditor"]
 
@@ -207,7 +202,7 @@ class AttGANEditor:
             },
             arrays={"seen": self.seen},
             parts={
-                "generator": network_state(self.generator, "AttGANGenerator"),
+                "generator": State("AttGANGenerator", arrays=weights_of(self.generator)),
                 "curves": self.curves.to_state(),
             },
         )
@@ -224,7 +219,7 @@ class AttGANEditor:
         curves = TrainingCurves.from_state(state.part("curves"))
         names, size, channels = (state.get(key) for key in ("names", "size", "channels"))
         training, strength = state.get("training"), state.get("strength")
-        settings = stored_settings(state)
+        settings = AttGANSettings.from_state(state)
         is_size = isinstance(size, list) and len(size) == 2
         if not (is_size and all(type(side) is int and 0 < side < _MOST for side in size)):
             raise ModelFileError(f"{state.kind}: size={size!r} is no height and width.")
@@ -233,13 +228,12 @@ class AttGANEditor:
         if isinstance(strength, bool) or not isinstance(strength, int | float):
             raise ModelFileError(f"{state.kind}: strength={strength!r} is no number.")
         try:
-            with torch.device("meta"):  # draws no random numbers
-                generator = AttGANGenerator(**settings.generator_arguments(len(names), channels))
+            generator = restored(
+                lambda: AttGANGenerator(**settings.generator_arguments(len(names), channels)),
+                state.part("generator").arrays,
+                state.kind,
+            )
             seen = state.array("seen", (2, len(names)), np.float64)
-            stored = state.part("generator")
-            check_sizes(generator, stored)
-            generator.to_empty(device="cpu")
-            load_network(generator, stored)
             return cls(
                 generator,
                 names,

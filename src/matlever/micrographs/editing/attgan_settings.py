@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self, get_args
 
-from matlever.exceptions import SettingsError
+from matlever.exceptions import ModelFileError, SettingsError
+from matlever.storage import State
 
 __all__ = ["AttGANSettings", "AttributeLoss"]
 
@@ -152,6 +153,24 @@ class AttGANSettings:
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON values."""
         return asdict(self)
+
+    @classmethod
+    def from_state(cls, state: State) -> Self:
+        """Return the settings in a state's config.
+
+        Raises
+        ------
+        ModelFileError
+            If they are not those of this version, or cannot be used.
+        """
+        stored = state.get("settings")
+        known = {field.name for field in fields(cls)}
+        if not isinstance(stored, dict) or set(stored) != known:
+            raise ModelFileError(f"{state.kind}: the settings are not those of an AttGAN.")
+        try:
+            return cls(**stored)
+        except SettingsError as error:
+            raise ModelFileError(f"{state.kind}: {error}") from error
 
     def generator_arguments(self, n_attributes: int, channels: int) -> dict[str, Any]:
         """Return the arguments of :class:`AttGANGenerator`."""

@@ -16,10 +16,16 @@ import torch
 from numpy.typing import NDArray
 
 from matlever.exceptions import DataError, ModelFileError, NotEnoughDataError, SettingsError
-from matlever.training.weights import load_weights, weights_of
 from matlever.micrographs.editing.flow import VelocityNetwork
 from matlever.micrographs.tiles import Tiles
 from matlever.storage import State, read_model, write_model
+from matlever.training.weights import (
+    load_moments,
+    load_weights,
+    moments_of,
+    restored,
+    weights_of,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -159,16 +165,16 @@ class Flow:
         try:
             given = dict(state.get("settings"))
             settings = FlowSettings(**{**given, "widths": tuple(given["widths"])})
-        except (TypeError, KeyError, SettingsError) as error:
-            raise ModelFileError(f"flow: the settings cannot be read ({error}).") from error
-        names, channels = tuple(state.get("names")), int(state.get("channels"))
-        network = _network(settings, len(names), channels, int(state.get("side_px")))
+            names = tuple(str(name) for name in state.get("names"))
+            channels, side = int(state.get("channels")), int(state.get("side_px"))
+            mean, sd = float(state.get("mean")), float(state.get("sd"))
+            card = dict(state.get("card"))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelFileError(f"flow: a value cannot be used ({error}).") from error
         arrays = {name: value for name, value in state.arrays.items() if name != "curve"}
-        load_weights(network, arrays, "flow")
-        network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = restored(lambda: _network(settings, len(names), channels, side), arrays, "flow")
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         curve = state.array("curve", (None, 2), np.float64)
-        mean, sd = float(state.get("mean")), float(state.get("sd"))
-        side, card = int(state.get("side_px")), dict(state.get("card"))
         return cls(network, mean, sd, names, side, channels, settings, curve, card)
 
 
@@ -316,18 +322,12 @@ class _Training:
 
     def state(self) -> State:
         """Return everything a resumed training needs."""
-        moments = {}
-        for i, parameter in enumerate(self.network.parameters()):
-            kept = self.optimiser.state.get(parameter, {})
-            for name in ("exp_avg", "exp_avg_sq"):
-                if name in kept:
-                    moments[f"{name}-{i}"] = kept[name].detach().cpu().contiguous().numpy()
         return State(
             "flow training",
             {"done": self.done, "key": self._key(), "sum": self._sum, "count": self._count},
-            moments,
-            {
+            parts={
                 "now": State("weights", {}, weights_of(self.network)),
+                "adam": moments_of(self.optimiser, self.network),
                 "flow": self.flow().to_state(),
             },
         )
@@ -341,24 +341,15 @@ class _Training:
             If it belongs to other tiles or settings.
         """
         if state.kind == "flow training" and state.get("key") == self._key():
-            load_weights(self.network, state.parts["now"].arrays, "flow training")
-            kept = state.parts["flow"].arrays
+            load_weights(self.network, state.part("now").arrays, "flow training")
+            load_moments(self.optimiser, self.network, state.part("adam"), "flow training")
+            kept = state.part("flow").arrays
             load_weights(
                 self.average, {n: a for n, a in kept.items() if n != "curve"}, "flow training"
             )
             self.curve = [(int(a), float(b)) for a, b in kept["curve"]]
             self.done = int(state.get("done"))
             self._sum, self._count = float(state.get("sum")), int(state.get("count"))
-            for i, parameter in enumerate(self.network.parameters()):
-                self.optimiser.state[parameter] = {
-                    "step": torch.tensor(float(self.done)),
-                    **{
-                        name: torch.from_numpy(np.array(state.arrays[f"{name}-{i}"]))
-                        .to(parameter.device)
-                        .to(memory_format=_format_of(parameter))
-                        for name in ("exp_avg", "exp_avg_sq")
-                    },
-                }
             return
         raise ModelFileError(
             "The folder holds the state of another training (other tiles or settings): give a new "
@@ -376,11 +367,6 @@ class _Training:
             "mean": round(self.mean, 9),
             "attributes": round(float(self.tiles.attributes.sum()), 6),
         }
-
-
-def _format_of(tensor: torch.Tensor) -> torch.memory_format:
-    spread = tensor.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
-    return torch.channels_last if spread else torch.contiguous_format
 
 
 def _network(settings: FlowSettings, k: int, channels: int, side: int) -> VelocityNetwork:

@@ -67,9 +67,23 @@ def intensities(tiles: Tiles, rows: NDArray[np.intp]) -> Intensities:
     return Intensities(tuple(float(m) for m in mean), tuple(float(s) for s in sd))
 
 
-def batch_tensor(tiles: Tiles, rows: NDArray[np.intp], device: str, channels_last: bool) -> Tensor:
-    """Return some tiles as a tensor (b, C, H, W); rows in ascending order are read fastest."""
-    x = tiles[rows].tensor(device)
+def batch_tensor(
+    tiles: Tiles,
+    rows: NDArray[np.intp],
+    device: str,
+    channels_last: bool,
+    *,
+    crop: int | None = None,
+    random: np.random.Generator | None = None,
+) -> Tensor:
+    """Return some tiles as a tensor (b, C, H, W); rows in ascending order are read fastest.
+
+    With `crop` a random square of that side is cut out of each, before anything is computed.
+    """
+    batch = tiles[rows]
+    if crop is not None and random is not None:
+        batch = replace(batch, images=_cropped(batch.images, crop, random))
+    x = batch.tensor(device)
     return x.contiguous(memory_format=torch.channels_last) if channels_last else x
 
 
@@ -122,13 +136,10 @@ class Augmentation:
     jitter : float
         Each tile is multiplied by 1 +- jitter and shifted by +- jitter / 2, uniformly, and cut
         to [0, 1]: gain and offset of the detector.
-    crop : int or None
-        Side of the random square that is cut out of each tile; None takes whole tiles.
     """
 
     flips: Flips = "horizontal"
     jitter: float = 0.0
-    crop: int | None = None
 
     def __call__(self, x: Tensor, random: np.random.Generator) -> Tensor:
         """Return tiles (b, C, H, W) varied at random."""
@@ -136,8 +147,6 @@ class Augmentation:
         def some() -> Tensor:
             return torch.from_numpy(random.random(len(x)) < 0.5).to(x.device)[:, None, None, None]
 
-        if self.crop is not None:
-            x = _cropped(x, self.crop, random)
         if self.flips != "none":
             x = torch.where(some(), x.flip(3), x)
         if self.flips in ("both", "dihedral"):
@@ -154,14 +163,13 @@ class Augmentation:
         return x
 
 
-def _cropped(x: Tensor, side: int, random: np.random.Generator) -> Tensor:
-    """Return a random square of each tile (b, C, H, W), as a tensor (b, C, side, side)."""
-    top = random.integers(0, x.shape[2] - side + 1, len(x))
-    left = random.integers(0, x.shape[3] - side + 1, len(x))
-    squares = [tile[:, i : i + side, j : j + side] for tile, i, j in zip(x, top, left, strict=True)]
-    layout = (
-        torch.channels_last
-        if x.is_contiguous(memory_format=torch.channels_last)
-        else torch.contiguous_format
+def _cropped(images: NDArray[Any], side: int, random: np.random.Generator) -> NDArray[Any]:
+    """Return a random square of each picture (b, H, W) or (b, H, W, 3)."""
+    top = random.integers(0, images.shape[1] - side + 1, len(images))
+    left = random.integers(0, images.shape[2] - side + 1, len(images))
+    return np.stack(
+        [
+            picture[i : i + side, j : j + side]
+            for picture, i, j in zip(images, top, left, strict=True)
+        ]
     )
-    return torch.stack(squares).contiguous(memory_format=layout)

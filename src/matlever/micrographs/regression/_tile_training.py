@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 
 from matlever.exceptions import SettingsError
-from matlever.training.weights import load_weights, weights_of
 from matlever.micrographs.regression._tile_batches import Augmentation, batch_tensor, in_batches
 from matlever.micrographs.regression.wide_resnet import WideResNet
 from matlever.micrographs.tiles import Tiles
 from matlever.storage import State, read_model, write_model
+from matlever.training.weights import load_moments, load_weights, moments_of, weights_of
 
 __all__ = ["Epoch", "LoopSettings", "Training", "lay_out"]
 
@@ -45,6 +45,8 @@ class LoopSettings:
     average : float
         Decay of a running average of the weights per step; 0 keeps the last weights.
     augmentation : Augmentation
+    crop : int or None
+        Side of the random square that is cut out of each tile; None takes whole tiles.
     device : str
     channels_last : bool
     """
@@ -57,6 +59,7 @@ class LoopSettings:
     patience: int
     average: float
     augmentation: Augmentation
+    crop: int | None
     device: str
     channels_last: bool
 
@@ -148,7 +151,7 @@ class Training:
         total = 0.0
         for batch in range(n_batches):
             at = np.sort(order[batch * s.batch_size : (batch + 1) * s.batch_size])
-            x = batch_tensor(tiles, at, s.device, s.channels_last)
+            x = batch_tensor(tiles, at, s.device, s.channels_last, crop=s.crop, random=random)
             x = s.augmentation(x, random)
             y = torch.from_numpy(targets[at]).to(s.device)
             if s.schedule == "cosine":
@@ -217,17 +220,13 @@ class Training:
 
     def write(self, folder: Path, fingerprint: str) -> None:
         """Write all that is needed to go on; a reader sees the old folder or the new one."""
-        moments = self.optimiser.state_dict()["state"]
-        arrays = {
-            "network": weights_of(self.network),
-            "best": {} if self.best is None else weights_of(self.best),
-            "averaged": {} if self.averaged is None else weights_of(self.averaged),
-            **{
-                name: {str(i): moments[i][name].contiguous().cpu().numpy() for i in moments}
-                for name in ("exp_avg", "exp_avg_sq")
-            },
+        networks = {"network": self.network, "best": self.best, "averaged": self.averaged}
+        parts = {
+            name: State("weights", arrays=weights_of(network))
+            for name, network in networks.items()
+            if network is not None
         }
-        parts = {name: State("weights", arrays=found) for name, found in arrays.items()}
+        parts["adam"] = moments_of(self.optimiser, self.network)
         config = {
             "fingerprint": fingerprint,
             "history": [[epoch.training, epoch.validation] for epoch in self.history],
@@ -261,22 +260,7 @@ class Training:
         self.best_error = math.inf if best is None else float(best)
         self.waited = int(state.get("waited"))
         self.n_steps = int(state.get("n_steps"))
-        parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
-        stored = self.optimiser.state_dict()
-        stored["state"] = {
-            i: {
-                "step": torch.tensor(float(self.n_steps)),
-                **{
-                    # laid out in memory as the parameter is: the fused step takes that for granted
-                    name: torch.empty_like(p).copy_(
-                        torch.from_numpy(state.part(name).array(str(i), tuple(p.shape), np.float32))
-                    )
-                    for name in ("exp_avg", "exp_avg_sq")
-                },
-            }
-            for i, p in enumerate(parameters)
-        }
-        self.optimiser.load_state_dict(stored)
+        load_moments(self.optimiser, self.network, state.part("adam"), state.kind)
 
 
 def lay_out(network: WideResNet, channels_last: bool) -> WideResNet:
