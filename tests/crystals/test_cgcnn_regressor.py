@@ -75,6 +75,12 @@ def test_graphs_and_crystals_give_the_same(fitted: Any) -> None:
     )
 
 
+def test_graphs_of_other_neighbourhoods_are_refused(fitted: Any) -> None:
+    model, crystals, _ = fitted
+    with pytest.raises(DataError, match="8 neighbours of each atom, those trained on had 12"):
+        model.predict(crystal_graphs(crystals, n_neighbours=8))
+
+
 def test_intervals_surround_the_prediction_and_grow_with_the_level(fitted: Any) -> None:
     model, crystals, y = fitted
     mean, std = model.predict(crystals, return_std=True)

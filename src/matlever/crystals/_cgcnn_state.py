@@ -37,6 +37,7 @@ def fitted_state(model: Any) -> State:
         config={
             "params": params,
             "single_target": bool(model.single_target_),
+            "n_neighbours": int(model.n_neighbours_),
             "history": [
                 [[epoch.training, epoch.validation] for epoch in history]
                 for history in model.history_
@@ -85,6 +86,10 @@ def rebuild(cls: type[_M], state: State) -> _M:
     if not (model.y_scale_ > 0).all():
         raise ModelFileError(f"{state.kind}: scales of targets must be above 0.")
     model.single_target_ = single
+    n_neighbours = state.get("n_neighbours")
+    if isinstance(n_neighbours, bool) or not isinstance(n_neighbours, int) or n_neighbours < 1:
+        raise ModelFileError(f"{state.kind}: n_neighbours={n_neighbours!r} is no number of atoms.")
+    model.n_neighbours_ = n_neighbours
     for name in ("validation_rows", "calibration_rows"):
         setattr(model, f"{name}_", state.array(name, (None,), np.int64).astype(np.intp))
     n = len(model.calibration_rows_)

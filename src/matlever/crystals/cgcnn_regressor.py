@@ -25,7 +25,7 @@ from matlever.crystals._cgcnn_rows import (
 from matlever.crystals._cgcnn_state import fitted_state, rebuild
 from matlever.crystals.crystals import Crystals
 from matlever.crystals.graphs import CrystalGraphs
-from matlever.exceptions import SettingsError
+from matlever.exceptions import DataError, SettingsError
 from matlever.storage import State
 from matlever.validation.intervals import order_statistic
 
@@ -89,6 +89,8 @@ class CGCNNRegressor(RegressorMixin, BaseEstimator):
         In evaluation mode.
     y_mean_, y_scale_ : ndarray of shape (t,)
         Mean and standard deviation of the training targets.
+    n_neighbours_ : int
+        Neighbours of each atom in the graphs that were trained on; those to predict need as many.
     single_target_ : bool
         Whether `y` was a list of numbers, and predictions are.
     history_ : list of list of Epoch
@@ -235,6 +237,7 @@ class CGCNNRegressor(RegressorMixin, BaseEstimator):
         self.networks_: list[CGCNN] = networks
         self.history_: list[list[Epoch]] = histories
         self.y_mean_, self.y_scale_, self.single_target_ = mean, scale, single
+        self.n_neighbours_ = graphs.n_neighbours
         self.validation_rows_, self.calibration_rows_ = validation, calibration
         self._calibrate(data, targets, calibration)
         return self
@@ -396,7 +399,14 @@ class CGCNNRegressor(RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         from matlever.crystals._cgcnn_batches import GraphTensors
 
-        return GraphTensors.of(as_graphs(X, self.radius, self.n_neighbours), self.device)
+        graphs = as_graphs(X, self.radius, self.n_neighbours_)
+        if graphs.n_neighbours != self.n_neighbours_:
+            raise DataError(
+                f"These graphs have {graphs.n_neighbours} neighbours of each atom, those trained "
+                f"on had {self.n_neighbours_}: crystal_graphs(..., "
+                f"n_neighbours={self.n_neighbours_})."
+            )
+        return GraphTensors.of(graphs, self.device)
 
     def _members(self, data: GraphTensors, rows: Rows | None = None, *, sites: bool = False) -> Any:
         """Return what each member says, of shape (n_members, n, t), in the targets' units."""
