@@ -1,3 +1,6 @@
+from .elemnet import ELEMNET_SCHEMA as ELEMNET_SCHEMA
+from .elemnet import render_elemnet as render_elemnet
+from .elemnet import write_elemnet as write_elemnet
 from .green_lime import GREEN_LIME_SCHEMA as GREEN_LIME_SCHEMA
 from .green_lime import render_green_lime as render_green_lime
 from .green_lime import write_green_lime as write_green_lime

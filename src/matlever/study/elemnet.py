@@ -88,7 +88,7 @@ def reproduce_elemnet(
     DataError
         If a formula in it cannot be read.
     """
-    started = time.monotonic()
+    started, used = time.monotonic(), time.process_time()
     sizes = Sizes.quick() if quick else Sizes()
     rows = read_elemnet_data(data, quick=quick)
     stages = Stages(Path(folder) / PARTS, _key(rows, sizes, seed))
@@ -116,7 +116,11 @@ def reproduce_elemnet(
             "network": run.settings(),
             **asdict(sizes),
         },
-        "record": {**run_record(time.monotonic() - started, stages.n_reused), **versions()},
+        "record": {
+            **run_record(time.monotonic() - started, stages.n_reused),
+            "processor_seconds": round(time.process_time() - used, 1),
+            **versions(),
+        },
     }
     found["sentences"] = elemnet_sentences(found)
     write_model(Path(folder) / "model", run.ensemble.to_state(), {"settings": found["settings"]})

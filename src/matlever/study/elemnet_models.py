@@ -42,9 +42,9 @@ class Sizes:
     Parameters
     ----------
     width, epochs, least_steps, learning_rate : float and int
-        Of the networks of the ensemble.
+        Of the networks of the ensemble and of the learning curve.
     short_epochs : int
-        Of all other networks.
+        Of the step-by-step comparison and of the networks for systems held out.
     members, held_out_members : int
         Networks of the ensembles: on the published split, and for the systems held out.
     trees : int
@@ -60,15 +60,15 @@ class Sizes:
     """
 
     width: float = 0.5
-    epochs: int = 60
-    short_epochs: int = 30
-    least_steps: int = 3000
+    epochs: int = 40
+    short_epochs: int = 20
+    least_steps: int = 2000
     learning_rate: float = 4e-3
     members: int = 5
     held_out_members: int = 2
-    trees: int = 60
+    trees: int = 50
     curve: tuple[int, ...] = (1000, 2000, 4000, 8000, 16000, 32000)
-    repeated_below: int = 5000
+    repeated_below: int = 2500
     random_rows: int = 5000
     gap_rows: int = 500
     gap_repeats: int = 2
@@ -77,10 +77,10 @@ class Sizes:
     def quick(cls) -> Sizes:
         """Return sizes that show the way in a minute or two, not the figures."""
         return cls(
-            width=0.125,
-            epochs=8,
-            short_epochs=6,
-            least_steps=200,
+            width=0.25,
+            epochs=10,
+            short_epochs=5,
+            least_steps=400,
             members=2,
             held_out_members=1,
             trees=10,

@@ -150,7 +150,8 @@ def curve_point(
     for draw in range(2 if n < sizes.repeated_below else 1):
         order = np.random.default_rng((seed, draw, 5)).permutation(len(data.train))
         some = data.train.take(np.sort(order[:n]))
-        model = network(sizes, precision, seed + draw).fit(some.compositions, some.y)
+        model = network(sizes, precision, seed + draw, epochs=sizes.epochs)
+        model.fit(some.compositions, some.y)
         found["network"].append(absolute_error(data.test.y, model.predict(data.test.compositions)))
         for kind, x in test.items():
             grown = forest(kind, sizes, seed + draw).fit(features(some.compositions, kind), some.y)
