@@ -152,10 +152,16 @@ def test_processes_give_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     assert told == [(1, 3, "files"), (2, 3, "files"), (3, 3, "files")]
 
 
-def test_rounded_coordinates_are_told(tmp_path: Path) -> None:
-    (tmp_path / "a.cif").write_text(cif("Na1 Na 0.3333 0 0 1\nCl1 Cl 0.5 0.5 0.5 1\n"))
+def test_coordinates_stay_as_written_unless_symmetry_needs_thirds(tmp_path: Path) -> None:
+    text = cif("Na1 Na 0.3333 0 0 1\nCl1 Cl 0.5 0.5 0.5 1\n")
+    (tmp_path / "a.cif").write_text(text)
     crystals, table = read_crystals(tmp_path)
-    assert crystals.fractional[0, 0] == pytest.approx(1 / 3, abs=1e-12)
+    assert crystals.fractional[0, 0] == 0.3333
+    assert table.attrs["notes"] == []
+    (tmp_path / "a.cif").write_text(text.replace("'P 1'", "'P -1'"))
+    crystals, table = read_crystals(tmp_path)
+    assert crystals.fractional[crystals.numbers == 11].max() == pytest.approx(2 / 3, abs=1e-12)
+    assert crystals.n_atoms.tolist() == [3]  # sodium twice, chlorine in the centre
     assert table.attrs["notes"][0].startswith("1 fractional coordinates were within 0.0001")
 
 

@@ -40,7 +40,11 @@ BROKEN = {
     "mixed.cif": (CIF + "A Na 0 0 0 0.5\nB K 0 0 0 0.5\n", "partly occupied or mixed"),
     "vacant.cif": (CIF + "A Na 0 0 0 0.5\n", "partly occupied or mixed"),
     "overlap.cif": (CIF + "A Na 0 0 0 1\nB Cl 0.01 0 0 1\n", "overlap, they are 0.040 Angstrom"),
-    "same.cif": (CIF + "A Na 0 0 0 1\nB Cl 0 0 0 1\n", "two atoms are on one site"),
+    "same.cif": (CIF + "A Na 0 0 0 1\nB Cl 0 0 0 1\n", "overlap, they are 0.000 Angstrom"),
+    "full.cif": (
+        CIF.replace("P 1", "P -1") + "A Na 0 0 0 1\nB Cl 0 0 0 1\n",
+        "two atoms are on one site",
+    ),
     "unknown.cif": (CIF + "A Xx 0 0 0 1\nB Cl .5 .5 .5 1\n", "no element"),
     "nan.cif": (HEAD.format(a="nan") + SALT, "not finite"),
     "flat.cif": (HEAD.format(a=0) + SALT, "no volume"),
@@ -165,7 +169,7 @@ def test_arrays_that_are_no_crystals(change: dict[str, object], words: str) -> N
 
 
 def test_without_pymatgen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "a.cif").write_text(CIF + SALT)
+    (tmp_path / "a.cif").write_text((CIF + SALT).replace("P 1", "P -1"))
     monkeypatch.setitem(sys.modules, "pymatgen.core", None)
     with pytest.raises(MissingExtraError, match=r"matlever\[crystals\]"):
         read_crystals(tmp_path)

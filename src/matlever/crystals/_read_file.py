@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from matlever.crystals._cif_plain import plain_cell
 from matlever.crystals._pymatgen import import_pymatgen
 from matlever.crystals._structures import Cell, arrays_of_structure, atomic_number, disorder
 from matlever.exceptions import DataError, Fault, shorten
@@ -82,6 +83,8 @@ def parse_text(text: str, kind: str, shown: str) -> Parsed:
     """Return the crystal that a text of format "cif", "poscar" or "json" describes."""
     if not text.strip():
         return _refused(shown, "the file is empty", "Write the structure again, or leave it out")
+    if kind == "cif" and (plain := plain_cell(text)) is not None:
+        return Parsed(plain)
     if kind != "json":
         import_pymatgen("Reading crystals")
     with warnings.catch_warnings(record=True) as caught:

@@ -169,8 +169,8 @@ def _of_sources(
     notes = []
     if rounded:
         notes.append(
-            f"{rounded:,} fractional coordinates were within 0.0001 of a simple fraction, such as "
-            "0.3333 of 1/3, and were moved onto it."
+            f"{rounded:,} fractional coordinates were within 0.0001 of 1/3 or 2/3, such as 0.3333, "
+            "and were moved onto it before symmetry was applied."
         )
     return _finished(crystals, frame, faults, notes)
 
