@@ -62,7 +62,9 @@ def check(file: str, as_json: bool, **options: Any) -> None:
 
     FILE is CSV, TSV, XLSX or Parquet, a study.toml, example:NAME, or a folder of lots.
     """
-    if Path(file).is_dir():
+    from matlever.study.detect import holds_crystals
+
+    if Path(file).is_dir() and not holds_crystals(file):
         said = check_of_lots(file, options)
         if as_json:
             print_json({"folder": file, "summary": said.splitlines()})

@@ -25,7 +25,7 @@ from matlever.crystals.structure_regressor import StructureRegressor
 from matlever.exceptions import DataError, SettingsError
 from matlever.knobs import TableEditor
 from matlever.storage import State
-from matlever.study.kinds.detect import holds_crystals
+from matlever.study.detect import holds_crystals
 from matlever.study.kinds.tables import ALPHAS, DEFAULT, MEAN, RIDGE
 from matlever.study.settings import StudySettings
 from matlever.tables import Change, Column, Table
@@ -34,6 +34,9 @@ __all__ = ["CrystalKind"]
 
 FORMULA = "formula"
 _FOLDS = 5
+# Two networks, so that where they differ says how little is known; so many crystals seen by each.
+_MEMBERS = 2
+_VISITS, _EPOCHS = 100_000, (12, 100)
 _MOST_NAMED = 20_000
 # Options that say nothing about a folder of crystals.
 _FOREIGN = ("inputs", "ignore", "kinds", "decimal", "delimiter", "sheet", "encoding")
@@ -191,7 +194,12 @@ class CrystalKind:
 
     def candidates(self, n_rows: int, settings: StudySettings) -> dict[str, Any]:
         """Return the crystal graph network, ridge on the composition alone, and the mean."""
-        network = CGCNNRegressor(random_state=settings.seed, device=settings.device)
+        network = CGCNNRegressor(
+            n_members=_MEMBERS,
+            n_epochs=int(np.clip(_VISITS // max(n_rows, 1), *_EPOCHS)),
+            random_state=settings.seed,
+            device=settings.device,
+        )
         ridge = make_pipeline(StandardScaler(), RidgeCV(ALPHAS))
         return {
             DEFAULT: StructureRegressor(network, self._library),
@@ -202,10 +210,10 @@ class CrystalKind:
     def described(self, fitted: StructureRegressor, asked: Any) -> str:
         """Return what the network is, in words."""
         network = fitted.network_
-        many = "one crystal graph network"
-        if network.n_members > 1:
-            many = f"the average of {network.n_members} crystal graph networks"
-        return f"{many}; ridge regression, beside it, sees the composition only"
+        return (
+            f"the average of {network.n_members} crystal graph networks, {network.n_epochs} epochs;"
+            " ridge regression, beside it, sees the composition only"
+        )
 
     def restore(self, state: State) -> Any:
         """Rebuild a fitted model; its crystals are those of the study."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matlever.exceptions import ModelFileError
 from matlever.storage import State
-from matlever.study.kinds.detect import holds_crystals
+from matlever.study.detect import holds_crystals
 from matlever.study.kinds.kind import DataKind
 from matlever.study.kinds.tables import TableKind
 from matlever.study.settings import StudySettings

@@ -12,6 +12,7 @@ from typing import Any
 
 from matlever.exceptions import SettingsError
 from matlever.study._toml import meant, plain_values, sectioned_values, toml_text
+from matlever.study.detect import holds_crystals
 from matlever.study.wishes import goals_said
 
 __all__ = ["EDITORS", "LotsSettings", "is_lots_settings"]
@@ -290,7 +291,7 @@ def is_lots_settings(source: str | os.PathLike[str]) -> bool:
     """Return whether a path is a folder of lots, or a settings file of a study of lots."""
     path = Path(source)
     if path.is_dir():
-        return True
+        return not holds_crystals(path)
     if path.suffix != ".toml" or not path.is_file():
         return False
     text = path.read_text(encoding="utf-8", errors="replace")
