@@ -20,7 +20,8 @@ def notes_on(editor: CrystalEditor, samples: Crystals) -> list[str]:
     """Return the sentences that hold for some crystals."""
     notes = [
         "Volume strain counts from each crystal as it is; edited crystals are not relaxed: their "
-        "fractional coordinates stay."
+        "fractional coordinates stay. A model that has seen relaxed crystals only tells how "
+        "crystals of other volumes differ, not what it takes to strain one."
     ]
     names = editor.space.names[1:]
     if names and editor.volumes is not None:

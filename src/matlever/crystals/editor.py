@@ -189,6 +189,11 @@ class CrystalEditor:
         editor.usual_settings = editor._usual(editor.values(crystals))
         return editor
 
+    @property
+    def kind(self) -> Literal["prototype", "species"]:
+        """How sites are told apart: by their place in a prototype, or by the element on them."""
+        return "prototype" if isinstance(self.sites, PrototypeSites) else "species"
+
     # -- the editor's two verbs -------------------------------------------------------------------
 
     def values(self, samples: Crystals) -> Array:
