@@ -26,7 +26,6 @@ __all__ = [
     "print_lots_study",
     "print_sem",
     "report_of_lots",
-    "reproduction_of_micrographs",
     "simulate_lots",
     "split_options",
     "study_of_lots",
@@ -171,18 +170,6 @@ def report_of_lots(folder: Path, out: Path | None) -> Path:
 
     done = load_lots_study(folder)
     return write_lots_report(done.results, out or done.folder / "report.html")
-
-
-def reproduction_of_micrographs(
-    folder: Path, seed: int, quick: bool, progress: ProgressCallback | None
-) -> dict[str, Any]:
-    """Run the reproduction of the micrograph study, and write its page."""
-    from matlever.report import write_sem_reproduction
-    from matlever.study import reproduce_sem
-
-    found = reproduce_sem(folder, seed=seed, quick=quick, progress=progress)
-    write_sem_reproduction(found, folder / "report.html")
-    return found
 
 
 def print_sem(found: Mapping[str, Any], folder: Path) -> None:

@@ -17,9 +17,7 @@ from matlever.cli.lots import (
     lots_options,
     option_names,
     print_lots_study,
-    print_sem,
     report_of_lots,
-    reproduction_of_micrographs,
     simulate_lots,
     split_options,
     study_of_lots,
@@ -27,6 +25,8 @@ from matlever.cli.lots import (
 from matlever.cli.options import force_option, reading_options, study_options, table_options
 from matlever.cli.output import check_free, print_json
 from matlever.cli.questions import explain, sweep
+from matlever.cli.reproduce import reproduce
+from matlever.cli.screen import screen
 from matlever.exceptions import SettingsError
 
 __all__ = ["main"]
@@ -43,7 +43,7 @@ def main() -> None:
     """
 
 
-for _command in (explain, sweep, change, next_experiments):
+for _command in (explain, sweep, change, next_experiments, reproduce, screen):
     main.add_command(_command)
 
 
@@ -208,70 +208,6 @@ def report(study_folder: Path, out: Path | None) -> None:
     done = load_study(study_folder)
     path = write_report(dict(done.results), out or done.folder / "report.html")
     click.echo(str(path))
-
-
-@main.command()
-@click.argument("work", type=click.Choice(["nanorods", "green-lime", "sem"]))
-@click.option(
-    "--out",
-    "-o",
-    type=click.Path(path_type=Path),
-    help="Folder to write to; default: WORK-reproduction.",
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
-@click.option("--quick", is_flag=True, help="sem: few small lots, to see the way in a minute.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress display.")
-@guarded
-def reproduce(
-    work: str, out: Path | None, seed: int, quick: bool, as_json: bool, quiet: bool
-) -> None:
-    """Print a published work's figures beside ours.
-
-    nanorods: Table 1 of the seeded-growth nanorod paper (28 samples, SMOTE-REG, dense networks), on
-    simulated recipes, by the paper's protocol and by a leakage-free one.
-
-    green-lime: Table 1 of the Green LIME paper (explanations by designed experiments and by LIME of
-    a curve at eleven points), with matlever's explanations.
-
-    sem: Figures 4 to 10 of the micrograph study (lots of tiles, edited pictures, forward and
-    backward explanation), on simulated lots; about 25 minutes on two cores.
-    """
-    from matlever.cli.console import progress_display
-
-    folder = out or Path(f"{work}-reproduction")
-    if quick and work != "sem":
-        raise SettingsError(f"--quick is for sem; {work} is quick as it is.")
-    if work == "sem":
-        with progress_display(quiet, "s of work") as progress:
-            shown = reproduction_of_micrographs(folder, seed, quick, progress)
-        if as_json:
-            print_json(shown)
-        else:
-            print_sem(shown, folder)
-        return
-    with progress_display(quiet) as progress:
-        from matlever.report import write_green_lime, write_reproduction
-        from matlever.study import reproduce_green_lime, reproduce_nanorods
-
-        if work == "green-lime":
-            found = reproduce_green_lime(folder, seed=seed, progress=progress)
-            path = write_green_lime(found, folder / "report.html")
-        else:
-            found = reproduce_nanorods(folder, seed=seed, progress=progress)
-            path = write_reproduction(found, folder / "report.html")
-    if as_json:
-        print_json(found)
-        return
-    if work == "green-lime":
-        from matlever.cli.green_lime import print_green_lime
-
-        print_green_lime(found)
-    else:
-        from matlever.cli.tables import print_reproduction
-
-        print_reproduction(found)
-    click.echo(f"Report: {path}")
 
 
 @main.command()

@@ -1,3 +1,5 @@
+from .cgcnn import render_cgcnn as render_cgcnn
+from .cgcnn import write_cgcnn as write_cgcnn
 from .elemnet import ELEMNET_SCHEMA as ELEMNET_SCHEMA
 from .elemnet import render_elemnet as render_elemnet
 from .elemnet import write_elemnet as write_elemnet
@@ -7,6 +9,8 @@ from .green_lime import write_green_lime as write_green_lime
 from .lots_report import LOTS_SCHEMA as LOTS_SCHEMA
 from .lots_report import render_lots_report as render_lots_report
 from .lots_report import write_lots_report as write_lots_report
+from .perovskites import render_perovskites as render_perovskites
+from .perovskites import write_perovskites as write_perovskites
 from .reproduction import REPRODUCTION_SCHEMA as REPRODUCTION_SCHEMA
 from .reproduction import render_reproduction as render_reproduction
 from .reproduction import write_reproduction as write_reproduction

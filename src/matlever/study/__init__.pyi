@@ -1,6 +1,7 @@
 from .changes import Changes as Changes
 from .changes import change as change
 from .changes import reachable as reachable
+from .cgcnn import reproduce_cgcnn as reproduce_cgcnn
 from .changes import rows_short_of as rows_short_of
 from .elemnet import reproduce_elemnet as reproduce_elemnet
 from .experiments import described as described
@@ -18,6 +19,7 @@ from .lots.settings import LotsSettings as LotsSettings
 from .model import StudyModel as StudyModel
 from .nanorods import reproduce_nanorods as reproduce_nanorods
 from .one_target import TargetModel as TargetModel
+from .perovskites import reproduce_perovskites as reproduce_perovskites
 from .questions import Answered as Answered
 from .questions import explained as explained
 from .questions import swept_alone as swept_alone
