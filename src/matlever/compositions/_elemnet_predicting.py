@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -67,7 +67,8 @@ class PredictingElemNet:
         DataError
             If the network was fitted to fractions and a row is none.
         """
-        mean, std = self._moments(X, with_std=return_std)
+        check_is_fitted(self)
+        mean, std = self._moments(self._blocks(X), with_std=return_std)
         return (self._shaped(mean), self._shaped(std)) if return_std else self._shaped(mean)
 
     def predict_members(self, X: Any) -> Float:
@@ -108,7 +109,7 @@ class PredictingElemNet:
                 "There are no calibration rows: fit with calibration_share=0.1, or call "
                 "calibrate(X, y) with rows that no network has seen."
             )
-        mean, std = self._moments(X, with_std=True)
+        mean, std = self._moments(self._blocks(X), with_std=True)
         half = self.calibration_.half_width(std, level)
         return self._shaped(mean - half), self._shaped(mean + half)
 
@@ -142,13 +143,12 @@ class PredictingElemNet:
         check_is_fitted(self)
         return np.concatenate([(x[:, ~self.seen_] != 0).any(axis=1) for x in self._blocks(X)])
 
-    def _moments(self, X: Any, *, with_std: bool) -> tuple[Float, Float]:
+    def _moments(self, blocks: Iterable[Array32], *, with_std: bool) -> tuple[Float, Float]:
         """Return mean and standard deviation (n, t) in the targets' units."""
         from matlever.compositions._elemnet_inference import dropout_outputs, outputs_of
 
-        check_is_fitted(self)
         means, spreads = [], []
-        for x in self._blocks(X):
+        for x in blocks:
             outputs = np.stack(outputs_of(self.networks_, x, precision=self.precision))
             means.append(outputs.mean(axis=0, dtype=np.float64))
             if with_std and self.mc_samples:
@@ -217,5 +217,5 @@ class PredictingElemNet:
 
     def _calibrate(self, x: Array32, targets: Float) -> None:
         self.calibration_ = None
-        mean, std = self._moments(x, with_std=True)
+        mean, std = self._moments([x], with_std=True)
         self.calibration_ = HeldOutScores.of(targets, mean, std)

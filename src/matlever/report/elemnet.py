@@ -241,7 +241,8 @@ def _groups(groups: Mapping[str, Any]) -> str:
         *(
             (f"Layer {count(number(one.get('layer')))}", element_svg(groups, one))
             for one in pictures
-        )
+        ),
+        grid="three",
     )
     depth = by_depth_svg(
         [("blue", numbers(groups.get("layers")))],
@@ -272,7 +273,8 @@ def _charges(charges: Mapping[str, Any]) -> str:
         *(
             (f"Layer {count(number(one.get('layer')))}", balance_svg(charges, one))
             for one in pictures
-        )
+        ),
+        grid="three",
     )
     every = [("thread", numbers(one)) for one in items(charges.get("members"))]
     depth = by_depth_svg(
@@ -353,13 +355,13 @@ def _made(results: Mapping[str, Any]) -> str:
     return pairs(entries)
 
 
-def _panels(*figures: tuple[str, str]) -> str:
+def _panels(*figures: tuple[str, str], grid: str = "maps") -> str:
     drawn = "".join(
         f'<figure class="panel"><h3>{text(name, 80)}</h3>{svg}</figure>'
         for name, svg in figures
         if svg
     )
-    return f'<div class="grid maps">{drawn}</div>' if drawn else ""
+    return f'<div class="grid {grid}">{drawn}</div>' if drawn else ""
 
 
 def _key(entries: Sequence[tuple[str, str]]) -> str:

@@ -32,7 +32,7 @@ CURVE_LINES = (
     ("magpie", "forest, Magpie attributes", "orange", "-"),
     ("fractions", "forest, fractions", "thread", "-"),
 )
-GROUP_COLOURS = ("blue", "green", "amber", "orange")
+GROUP_COLOURS = ("blue", "green", "ink", "orange")
 _MARKS = ("o", "s", "^", "D")
 _LEFT = 52.0
 
@@ -246,7 +246,7 @@ def by_depth_svg(
 
 
 def _plane(x: Floats, y: Floats) -> tuple[Any, Any]:
-    figure, axes = new_axes(440, 360, (_LEFT, 22, 26, 46))
+    figure, axes = new_axes(340, 310, (_LEFT, 26, 26, 46))
     for values, set_limits in ((x, axes.set_xlim), (y, axes.set_ylim)):
         margin = 0.08 * float(np.ptp(values)) or 1.0
         set_limits(float(values.min()) - margin, float(values.max()) + margin)

@@ -51,9 +51,9 @@ def element_groups(model: ElemNetRegressor) -> dict[str, Any]:
     found : dict
         ``layers``: for each of layers 0 to 16 the share of the main-group elements whose nearest
         neighbour (among the elements of the four groups, by angle in the layer) is of their own
-        group; by chance it is ``chance``. ``pictures``: two components of layers 1, 2 and 8 with
-        the variance they hold. ``alkali_order``: rank correlation of the first component of the
-        alkali metals alone with their period, layer by layer.
+        group; by chance it is ``chance``. ``pictures``: two components of layers 1, 2 and 8,
+        of the four groups, with the variance they hold. ``alkali_order``: rank correlation of the
+        first component of the alkali metals alone with their period, layer by layer.
     """
     symbols = [symbol for _, members in GROUPS for symbol in members]
     group = np.repeat(np.arange(len(GROUPS)), [len(members) for _, members in GROUPS])
@@ -67,7 +67,7 @@ def element_groups(model: ElemNetRegressor) -> dict[str, Any]:
     pictures = []
     for layer in (1, 2, 8):
         h = model.activations(_pure(every), layer)
-        at, share = _two_components(h)
+        at, share = _two_components(h, n_fitted=len(symbols))
         pictures.append(
             {
                 "layer": layer,
@@ -169,13 +169,17 @@ def _probe(h: Array, balanced: NDArray[np.bool_], metal: NDArray[np.intp]) -> fl
     return float(roc_auc_score(balanced, scores))
 
 
-def _two_components(h: Array) -> tuple[Array, list[float]]:
-    """Return rows on their first two principal components, and the variance these hold."""
-    away = h - h.mean(axis=0)
-    u, sizes, _ = np.linalg.svd(away, full_matrices=False)
+def _two_components(h: Array, n_fitted: int | None = None) -> tuple[Array, list[float]]:
+    """Return rows on the first two principal components of the first `n_fitted` of them.
+
+    And the share of the variance that each component holds.
+    """
+    fitted = h[:n_fitted]
+    away = fitted - fitted.mean(axis=0)
+    _, sizes, axes = np.linalg.svd(away, full_matrices=False)
     whole = float((sizes**2).sum())
     held = (sizes[:2] ** 2 / whole if whole > 0 else np.zeros(2)).tolist()
-    return u[:, :2] * sizes[:2], held
+    return (h - fitted.mean(axis=0)) @ axes[:2].T, held
 
 
 def _pure(symbols: list[str]) -> Compositions:

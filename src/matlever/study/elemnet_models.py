@@ -113,12 +113,17 @@ def features(compositions: Compositions, kind: Features) -> NDArray[np.float32]:
     return np.asarray(found, dtype=np.float32)
 
 
-def forest(kind: Features, sizes: Sizes, seed: int) -> RandomForestRegressor:
-    """Return a random forest; as many features are tried at each split as suits their kind."""
+def forest(
+    kind: Features, x: NDArray[np.float32], y: Array, sizes: Sizes, seed: int
+) -> RandomForestRegressor:
+    """Return a forest grown on `x` and `y`; its predictions are the same to the last bit each time.
+
+    As many features are tried at each split as suits their kind.
+    """
     share: float | str = "sqrt" if kind == "magpie" else 0.33
-    return RandomForestRegressor(
-        sizes.trees, max_features=share, n_jobs=-1, random_state=seed, bootstrap=True
-    )
+    grown = RandomForestRegressor(sizes.trees, max_features=share, n_jobs=-1, random_state=seed)
+    grown.fit(x, y)
+    return grown.set_params(n_jobs=1)  # trees added up by several threads differ in the last bit
 
 
 def absolute_error(y: Array, predicted: Array) -> float:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from matlever.compositions import ElemNetRegressor
 from matlever.study.elemnet_data import ElemNetData, Labelled
 from matlever.study.elemnet_models import (
+    KINDS,
     Features,
     Sizes,
     absolute_error,
@@ -31,10 +32,10 @@ _LEVELS = (0.5, 0.8, 0.9, 0.95)
 
 def forest_scores(data: ElemNetData, sizes: Sizes, seed: int) -> dict[str, Any]:
     """Return MAE of the two forests on the test rows, with standard errors over rows."""
-    found = {}
-    for kind in ("fractions", "magpie"):
-        model = forest(kind, sizes, seed)
-        model.fit(features(data.train.compositions, kind), data.train.y)
+    found: dict[str, Any] = {}
+    for kind in KINDS:
+        x = features(data.train.compositions, kind)
+        model = forest(kind, x, data.train.y, sizes, seed)
         error = np.abs(model.predict(features(data.test.compositions, kind)) - data.test.y)
         found[kind] = {"mae": float(error.mean()), "se": _standard_error(error)}
     return found
@@ -144,9 +145,7 @@ def curve_point(
         ``n``; ``network``, ``fractions``, ``magpie``: MAE of each draw of the rows.
     """
     found: dict[str, Any] = {"n": n, "network": [], "fractions": [], "magpie": []}
-    test: dict[Features, Any] = {
-        kind: features(data.test.compositions, kind) for kind in ("fractions", "magpie")
-    }
+    test: dict[Features, Any] = {kind: features(data.test.compositions, kind) for kind in KINDS}
     for draw in range(2 if n < sizes.repeated_below else 1):
         order = np.random.default_rng((seed, draw, 5)).permutation(len(data.train))
         some = data.train.take(np.sort(order[:n]))
@@ -154,7 +153,8 @@ def curve_point(
         model.fit(some.compositions, some.y)
         found["network"].append(absolute_error(data.test.y, model.predict(data.test.compositions)))
         for kind, x in test.items():
-            grown = forest(kind, sizes, seed + draw).fit(features(some.compositions, kind), some.y)
+            seen = features(some.compositions, kind)
+            grown = forest(kind, seen, some.y, sizes, seed + draw)
             found[kind].append(absolute_error(data.test.y, grown.predict(x)))
     return found
 

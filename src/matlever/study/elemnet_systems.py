@@ -90,8 +90,8 @@ def system_scores(
     """
     forests: dict[Features, Any] = {}
     for kind in KINDS:
-        forests[kind] = forest(kind, sizes, seed)
-        forests[kind].fit(features(split.train.compositions, kind), split.train.y)
+        x = features(split.train.compositions, kind)
+        forests[kind] = forest(kind, x, split.train.y, sizes, seed)
 
     def scores(rows: Labelled) -> dict[str, Any]:
         c = rows.compositions

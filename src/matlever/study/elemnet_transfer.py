@@ -133,7 +133,7 @@ def _predictions(
 
 
 def _forest(kind: Any, x: Any, new: Any, y: Array, sizes: Sizes, seed: int) -> Array:
-    found: Array = forest(kind, sizes, seed).fit(x, y).predict(new)
+    found: Array = forest(kind, x, y, sizes, seed).predict(new)
     return found
 
 
