@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from matlever.crystals import Crystals, mix_crystals
+from matlever.crystals import Crystals, SolidSolutionEditor, mix_crystals
 from matlever.exceptions import DataError, SettingsError
+from matlever.explanation import counterfactual, sweep
+from matlever.knobs import Editor
 
 FIRST = Crystals.from_arrays(
     [4.0 * np.eye(3)], [2], [11, 17], [[0, 0, 0], [0.5, 0.5, 0.5]], ["NaCl"]
@@ -65,3 +67,35 @@ def test_what_cannot_be_mixed() -> None:
         mix_crystals(FIRST, SECOND, 1.5)
     with pytest.raises(SettingsError, match="supercell"):
         mix_crystals(FIRST, SECOND, 0.5, supercell=(2, 2))
+
+
+def test_the_share_is_a_knob() -> None:
+    editor = SolidSolutionEditor(FIRST, SECOND)
+    assert isinstance(editor, Editor)
+    halfway, _ = mix_crystals(FIRST, SECOND, [0.0, 0.5, 1.0])
+    np.testing.assert_allclose(editor.values(halfway)[:, 0], [0, 0.5, 1])
+    values = editor.usual_settings[None]
+    made = editor.render(FIRST, values)
+    np.testing.assert_allclose(editor.values(made)[:, 0], values[0, :, 0])
+    edges = 2 * (4 + values[0, :, 0])
+    np.testing.assert_allclose(made.volumes, edges**3 * (1 + values[0, :, 1] / 100))
+    assert made.ids == ("NaCl",) * 9
+    with pytest.raises(DataError, match="must have shape"):
+        editor.render(FIRST, values[0])
+    other = Crystals.from_arrays([4.0 * np.eye(3)], [1], [29], [[0, 0, 0]], ["Cu"])
+    with pytest.raises(DataError, match=r"Cu \(Cu\) does not lie between NaCl and KCl"):
+        editor.values(other)
+    with pytest.raises(DataError, match="the same composition"):
+        SolidSolutionEditor(FIRST, FIRST)
+
+
+def test_a_share_is_swept_and_searched_as_any_knob() -> None:
+    editor = SolidSolutionEditor(FIRST, SECOND)
+
+    def edge(crystals: Crystals) -> np.ndarray:
+        return np.cbrt(crystals.volumes) / 2
+
+    seen = sweep(edge, editor, FIRST, ["share of KCl"], values={"share of KCl": [0, 0.5, 1]})
+    np.testing.assert_allclose(seen["share of KCl"].mean, [4.0, 4.5, 5.0])
+    found = counterfactual(edge, editor, FIRST, (4.7, 4.8), hold=["volume strain"])
+    assert found.settings[0].tolist() == [0.75, 0.0]

@@ -1,4 +1,5 @@
 from ._editor_mixing import mix_crystals as mix_crystals
+from ._editor_solution import SolidSolutionEditor as SolidSolutionEditor
 from .cgcnn import CGCNN as CGCNN
 from .cgcnn_regressor import CGCNNRegressor as CGCNNRegressor
 from .crystals import Crystals as Crystals
