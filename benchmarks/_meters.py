@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from matlever.exceptions import ModelFileError
-from matlever.micrographs.measuring.meters import NetworkMeter, TextureMeter
+from matlever.micrographs import NetworkMeter, TextureMeter
 from matlever.micrographs.simulate import simulate_sem
 
 SEED = 502

@@ -1,6 +1,6 @@
 """Lots of simulated tiles: bad ones found, memory, scores on unseen lots, attributes that hide.
 
-    python benchmarks/lots.py                        # all parts, about 35 minutes of one core
+    python benchmarks/lots.py                        # all parts, about 75 minutes of one core
     python benchmarks/lots.py --part quality memory
 
 Parts:
@@ -9,6 +9,7 @@ Parts:
 - memory: peak memory of reading, one round of training and predicting 2,000 and 20,000 tiles, each
   in a process of its own;
 - regressor: lots held out, random tiles (the paper's protocol), and both on shuffled lots;
+- whole_tiles: the same for 256 px tiles, learned from squares of 64 px, the head from whole tiles;
 - lot_model: the same for a model of whole lots;
 - recognition: how far the paper's protocol can be taken by recognising lots;
 - confounded: what is flagged where facetness falls as size rises, and where it does not.
@@ -46,7 +47,15 @@ from matlever.micrographs import (
 )
 from matlever.storage import write_json
 
-PARTS = ("quality", "memory", "regressor", "lot_model", "recognition", "confounded")
+PARTS = (
+    "quality",
+    "memory",
+    "regressor",
+    "whole_tiles",
+    "lot_model",
+    "recognition",
+    "confounded",
+)
 
 
 def main() -> None:
@@ -66,6 +75,7 @@ def main() -> None:
             "quality": quality,
             "memory": memory,
             "regressor": lambda: regressor(asked.cache),
+            "whole_tiles": lambda: whole_tiles(asked.cache),
             "lot_model": lambda: lot_model(asked.cache),
             "recognition": recognition,
             "confounded": confounded,
@@ -172,6 +182,21 @@ def regressor(cache: Path) -> None:
     told(found, cache / "validation.json")
     print("  averaged with the pooled texture of each lot's tiles")
     told(pool_lots(found, lots.tiles), cache / "pooled.json")
+
+
+def whole_tiles(cache: Path) -> None:
+    print("\ntile regressor, 30 unconfounded lots x 80 tiles of 256 px, seed 1102")
+    lots = simulate_sem(30, 80, 256, random_state=1102)
+    settings = {"crop": 64, "hidden": 128, "epochs": 60, "head_epochs": 120}
+    found = validate_lots(
+        TileRegressor.compact(**settings),
+        lots.tiles,
+        lots.of_tiles(),
+        name="peak stress",
+        checkpoint=cache / "whole_tiles",
+        progress=lambda done, total, what: print(f"  {what} {done} of {total}", flush=True),
+    )
+    told(found, cache / "whole_tiles.json")
 
 
 def lot_model(cache: Path) -> None:

@@ -19,8 +19,7 @@ from .measuring.identifiability import Identifiability as Identifiability
 from .measuring.identifiability import identifiability as identifiability
 from .measuring.lot_texture import lot_texture as lot_texture
 from .measuring.meters import Meter as Meter
-from .measuring.meters import NetworkMeter as NetworkMeter
-from .measuring.meters import TextureMeter as TextureMeter
+from .measuring.network_meter import NetworkMeter as NetworkMeter
 from .measuring.realism import Realism as Realism
 from .measuring.realism import measure_realism as measure_realism
 from .measuring.report_card import CardLimits as CardLimits
@@ -28,6 +27,7 @@ from .measuring.report_card import ReportCard as ReportCard
 from .measuring.report_card import report_card as report_card
 from .measuring.texture import TEXTURE_NAMES as TEXTURE_NAMES
 from .measuring.texture import texture_features as texture_features
+from .measuring.texture_meter import TextureMeter as TextureMeter
 from .overlay import draw_overlay as draw_overlay
 from .reading.contact_sheet import draw_contact_sheet as draw_contact_sheet
 from .reading.lots import DroppedTiles as DroppedTiles

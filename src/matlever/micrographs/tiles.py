@@ -121,6 +121,14 @@ class Tiles:
             )
         return self[self.lot == self.lot_names.index(name)]
 
+    def spread_over_lots(self, n: int, rng: np.random.Generator) -> Tiles:
+        """Return at most n tiles at random, as many of each lot as can be, in their own order."""
+        lots = rng.permutation(np.unique(self.lot))
+        queues = [rng.permutation(np.flatnonzero(self.lot == lot)) for lot in lots]
+        longest = max((len(queue) for queue in queues), default=0)
+        order = [queue[j] for j in range(longest) for queue in queues if j < len(queue)]
+        return self[np.sort(np.array(order[:n], dtype=np.intp))]
+
     def unit(self) -> NDArray[np.float32]:
         """Return the pictures as float32 in [0, 1], of the shape they have."""
         return unit_images(self.images)

@@ -9,7 +9,7 @@ from torch import nn
 
 from matlever.exceptions import DataError, SettingsError
 from matlever.micrographs import FlowEditor, FlowSettings, Tiles, calibrate_flow_editor
-from matlever.micrographs.editing.flow_calibration import response, spread_over_lots
+from matlever.micrographs.editing.flow_calibration import response
 from matlever.micrographs.editing.flow_training import Flow
 
 S, DEPTH = 0.4, 0.8
@@ -86,4 +86,7 @@ def test_a_meter_that_sees_nothing_is_refused(editor):
 def test_tiles_are_drawn_from_all_lots_alike():
     many = tiles(80)
     uneven = replace(many, lot=np.where(np.arange(80) < 60, 0, many.lot))
-    assert np.bincount(spread_over_lots(uneven, 16, 0).lot, minlength=8).tolist() == [2] * 8
+    assert (
+        np.bincount(uneven.spread_over_lots(16, np.random.default_rng(0)).lot, minlength=8).tolist()
+        == [2] * 8
+    )

@@ -11,9 +11,10 @@ from sklearn.metrics import r2_score
 
 from matlever.exceptions import DataError, ModelFileError, NotEnoughDataError, SettingsError
 from matlever.micrographs import Meter, NetworkMeter, TextureMeter, Tiles
+from matlever.micrographs.measuring._meter_parts import held_out_lots
 from matlever.micrographs.measuring._texture_network import TextureNetwork
-from matlever.micrographs.measuring.meters import _held_out, _ridge
-from matlever.storage import State, write_model
+from matlever.micrographs.measuring.texture_meter import _ridge
+from matlever.storage import State, read_model, write_model
 
 SIDE = 24
 
@@ -59,7 +60,7 @@ def test_meters_read_what_is_drawn_in_lots_they_never_saw(which, request):
 
 def test_scores_are_those_of_the_lots_held_out(texture):
     tiles = grains(24, 12)
-    aside = _held_out(tiles, texture.held_out, texture.random_state)
+    aside = held_out_lots(tiles, texture.held_out, texture.random_state)
     assert len(np.unique(tiles.lot[aside])) == 4
     assert not set(tiles.lot[aside]) & set(tiles.lot[~aside])
     found = texture.predict(tiles[aside])
@@ -70,7 +71,7 @@ def test_scores_are_those_of_the_lots_held_out(texture):
 @pytest.mark.parametrize("meter", [NetworkMeter(width=8, n_epochs=2), TextureMeter()])
 def test_nothing_is_learnt_from_lots_held_out(meter):
     tiles = grains(10, 6)
-    aside = _held_out(tiles, meter.held_out, meter.random_state)
+    aside = held_out_lots(tiles, meter.held_out, meter.random_state)
     images, truth = tiles.images.copy(), tiles.attributes.copy()
     images[aside], truth[aside] = 9, 0.123
     spoilt = Tiles(images, tiles.attributes, tiles.names, tiles.lot, tiles.lot_names)
@@ -140,8 +141,6 @@ def test_a_folder_of_the_other_meter_is_refused(network, texture, tmp_path):
 
 
 def test_weights_of_another_shape_are_refused(network, tmp_path):
-    from matlever.storage import read_model
-
     state, card = read_model(network.save(tmp_path / "network"))
     part = state.parts["network"]
     name = next(iter(part.arrays))
@@ -149,7 +148,28 @@ def test_weights_of_another_shape_are_refused(network, tmp_path):
     broken = State(
         state.kind, state.config, state.arrays, {"network": State(part.kind, {}, arrays)}
     )
-    with pytest.raises(ModelFileError, match="misshapen"):
+    with pytest.raises(ModelFileError, match="has shape"):
+        NetworkMeter.load(write_model(tmp_path / "broken", broken, card))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"settings": {"unknown": 1}},
+        {"settings": {"width": 10**9}},
+        {"settings": {"width": "wide"}},
+        {"settings": None},
+        {"names": 7},
+        {"side": [1, 2, 3]},
+        {"channels": "grey"},
+        {"r2": [0.5]},
+        {"mae": [0.5]},
+    ],
+)
+def test_hostile_values_of_a_stored_meter_are_refused(network, tmp_path, changes):
+    state, card = read_model(network.save(tmp_path / "meter"))
+    broken = State(state.kind, {**state.config, **changes}, state.arrays, state.parts)
+    with pytest.raises(ModelFileError):
         NetworkMeter.load(write_model(tmp_path / "broken", broken, card))
 
 

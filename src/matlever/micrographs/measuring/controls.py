@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from matlever.exceptions import DataError, SettingsError
 from matlever.knobs import Knob, KnobSpace
-from matlever.micrographs.measuring.meters import NetworkMeter
+from matlever.micrographs.measuring.network_meter import NetworkMeter
 from matlever.micrographs.tiles import Tiles
 
 if TYPE_CHECKING:

@@ -267,7 +267,7 @@ def report_card(
     if predictor_error is not None and not predictor_error > 0:
         raise SettingsError(f"predictor_error={predictor_error} must be above 0.")
     rng = np.random.default_rng([random_state, 20])
-    some = _spread_over_lots(tiles, n_tiles, rng)
+    some = tiles.spread_over_lots(n_tiles, rng)
     values = np.linspace(_LOWEST, _HIGHEST, n_values)
     meters = (network_meter, texture_meter)
     told = _Told(progress)
@@ -369,15 +369,6 @@ def _sweep(
             read[which][:, i] = meter.predict(edited).reshape(n, m, k)
         images.append(edited.images.reshape(n, m, *edited.images.shape[1:]))
     return _Swept(read, np.stack(images))
-
-
-def _spread_over_lots(tiles: Tiles, n: int, rng: np.random.Generator) -> Tiles:
-    """Return n tiles, as many of each lot as can be."""
-    lots = np.unique(tiles.lot)
-    queues = [rng.permutation(np.flatnonzero(tiles.lot == lot)) for lot in rng.permutation(lots)]
-    longest = max(len(queue) for queue in queues)
-    order = [queue[j] for j in range(longest) for queue in queues if j < len(queue)]
-    return tiles[np.sort(np.array(order[:n]))]
 
 
 def _shift(
