@@ -213,8 +213,7 @@ def test_where_qhull_fails_a_linear_program_answers(monkeypatch):
     assert lower_facets(f, np.minimum(e, 0)) is None
     hull = ConvexHull(f, e, elements=NAMES[:3])
     np.testing.assert_allclose(hull.hull_energy(asked), expected, atol=1e-9)
-    shares = hull._system((0, 1, 2))
-    assert shares[0] is None
+    assert hull._systems[0, 1, 2].facets is None
 
 
 def test_threads_share_one_hull_and_processes_get_a_copy():

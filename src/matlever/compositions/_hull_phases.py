@@ -1,114 +1,207 @@
-"""Known phases sorted by their chemical system, with formation energies."""
+"""Known phases by their chemical system: compositions that are read in blocks and kept sparse."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from matlever.compositions.compositions import Compositions
 from matlever.exceptions import DataError, Fault
 
-__all__ = ["Phases", "checked_fractions", "group_by_system", "reference_energies"]
+__all__ = ["ABSENT", "Phases", "by_system", "with_references"]
 
 Array = NDArray[np.float64]
+Rows = NDArray[np.intp]
 System = tuple[int, ...]
 
 ABSENT = 1e-10  # a fraction below it is none
+_NONE: Rows = np.empty(0, dtype=np.intp)
 
 
 class Phases:
-    """Phases of known energy, found by their system.
+    """Phases of known energy, found by the system of their elements.
 
     Parameters
     ----------
-    fractions : ndarray of shape (m, e)
-        Element fractions.
+    of : dict of system to (rows, fractions)
+        For each system, as ascending columns, the phases that hold all of its elements: their
+        positions of shape (p,) and fractions of shape (p, number of elements).
     energies : ndarray of shape (m,)
-        Formation energies in eV/atom.
+        In eV/atom.
     """
 
-    def __init__(self, fractions: Array, energies: Array) -> None:
+    def __init__(self, of: dict[System, tuple[Rows, Array]], energies: Array) -> None:
+        self._of = of
         self.energies = energies
-        # Sparse: of a hundred columns a phase has a few.
-        self._of: dict[System, tuple[NDArray[np.intp], Array]] = {
-            system: (rows, fractions[rows[:, None], list(system)])
-            for system, rows in group_by_system(fractions)
+
+    @classmethod
+    def read(cls, fractions: Any, energies: ArrayLike, n_columns: int) -> Phases:
+        """Sort phases by system.
+
+        Raises
+        ------
+        DataError
+            If a row is no composition or an energy no finite number.
+        """
+        faults: list[Fault] = []
+        parts: dict[System, list[tuple[Rows, Array]]] = {}
+        try:
+            for system, rows, own in by_system(fractions, n_columns, "phases"):
+                parts.setdefault(system, []).append((rows, own))
+        except DataError as error:
+            if not error.faults:
+                raise
+            faults += error.faults
+        e = np.array(energies, dtype=np.float64)
+        if e.shape != (len(fractions),):
+            raise DataError(f"There are {len(fractions)} phases, but energies of shape {e.shape}.")
+        faults += [
+            Fault(f"the energy of phase {i} is {e[i]}", "Leave it out or give its energy")
+            for i in np.flatnonzero(~np.isfinite(e)).tolist()
+        ]
+        if faults:
+            raise DataError(faults)
+        of = {
+            system: (np.concatenate([r for r, _ in some]), np.concatenate([f for _, f in some]))
+            for system, some in parts.items()
         }
+        return cls(of, e)
+
+    def __iter__(self) -> Iterator[tuple[System, Rows, Array]]:
+        """Yield each system with the positions and fractions of its phases."""
+        return ((system, rows, fractions) for system, (rows, fractions) in self._of.items())
+
+    def __len__(self) -> int:
+        return len(self.energies)
 
     @property
-    def systems(self) -> tuple[System, ...]:
-        """Every system that has a phase with all of its elements."""
-        return tuple(self._of)
+    def columns(self) -> list[int]:
+        """Columns of the elements that occur."""
+        return sorted({j for system in self._of for j in system})
 
-    def of(self, system: System) -> tuple[NDArray[np.intp], Array]:
-        """Phases that hold all elements of a system: positions (p,), fractions (p, e_system)."""
+    def of(self, system: System) -> tuple[Rows, Array]:
+        """Phases that hold all elements of a system, and no other."""
         found = self._of.get(system)
-        if found is None:
-            return np.empty(0, dtype=np.intp), np.empty((0, len(system)))
+        return (_NONE, np.empty((0, len(system)))) if found is None else found
+
+    def within(self, columns: set[int]) -> Phases:
+        """Phases of some elements only, numbered anew in their order."""
+        kept = {s: part for s, part in self._of.items() if columns.issuperset(s)}
+        rows = np.sort(np.concatenate([_NONE, *(r for r, _ in kept.values())])).astype(np.intp)
+        of = {s: (np.searchsorted(rows, r), fractions) for s, (r, fractions) in kept.items()}
+        return Phases(of, self.energies[rows])
+
+    def dense(self, n_columns: int, rows: Rows | None = None) -> Array:
+        """Fractions of all phases, or of some, of shape (m, n_columns)."""
+        place = np.full(len(self), -1, dtype=np.intp)
+        asked = np.arange(len(self)) if rows is None else rows
+        place[asked] = np.arange(len(asked))
+        found = np.zeros((len(asked), n_columns))
+        for system, own, fractions in self:
+            here = place[own] >= 0
+            found[place[own[here]][:, None], list(system)] = fractions[here]
         return found
 
-
-def group_by_system(fractions: Array) -> Iterator[tuple[System, NDArray[np.intp]]]:
-    """Yield each chemical system (columns above zero) with the rows that have it."""
-    if not len(fractions):
-        return
-    bits = np.packbits(fractions > ABSENT, axis=1)
-    codes = np.ascontiguousarray(bits).view(np.dtype((np.void, bits.shape[1])))[:, 0]
-    _, first, group = np.unique(codes, return_index=True, return_inverse=True)
-    order = np.argsort(group, kind="stable")
-    edges = np.cumsum(np.bincount(group))[:-1]
-    for start, rows in zip(first, np.split(order, edges), strict=True):
-        yield tuple(np.flatnonzero(fractions[start] > ABSENT).tolist()), rows
+    def digest(self) -> str:
+        """SHA-256 of systems, fractions and energies."""
+        found = hashlib.sha256(self.energies.tobytes())
+        for system in sorted(self._of):
+            rows, fractions = self._of[system]
+            found.update(repr(system).encode() + rows.astype(np.int64).tobytes())
+            found.update(np.ascontiguousarray(fractions).tobytes())
+        return found.hexdigest()
 
 
-def checked_fractions(
-    fractions: object, energies: ArrayLike | None, n_columns: int | None, what: str
-) -> tuple[Array, Array]:
-    """Return fractions (n, e) and energies (n,) that can be used.
+def by_system(fractions: Any, n_columns: int, what: str) -> Iterator[tuple[System, Rows, Array]]:
+    """Yield chemical systems with the rows that have it, and their fractions in it.
+
+    Parameters
+    ----------
+    fractions : Compositions or array_like of shape (n, n_columns)
+        Long lists of compositions go through in blocks: a system may come more than once.
+    n_columns : int
+    what : str
+        What a row is called in messages, in the plural.
 
     Raises
     ------
     DataError
-        If a row is no composition or an energy no finite number; all faults together.
+        If a row is no composition.
     """
-    f = np.asarray(getattr(fractions, "fractions", fractions), dtype=np.float64)
-    if f.ndim != 2 or (n_columns is not None and f.shape[1] != n_columns):
-        raise DataError(
-            f"The {what} need fractions of shape (n, {n_columns or 'number of elements'}), got "
-            f"{f.shape}."
-        )
-    e = np.zeros(len(f)) if energies is None else np.asarray(energies, dtype=np.float64)
-    if e.shape != (len(f),):
-        raise DataError(f"There are {len(f)} {what}, but energies of shape {e.shape}.")
-    bad = ~(np.isfinite(f).all(axis=1) & (f.min(axis=1, initial=0.0) >= -ABSENT))
-    off = ~bad & (np.abs(f.sum(axis=1) - 1.0) > 1e-6)
-    lost = ~np.isfinite(e)
+    if isinstance(fractions, Compositions):
+        start = 0
+        for block in fractions.blocks():
+            for system, rows, own in _block(block.fractions, n_columns, what, start):
+                yield system, rows + start, own
+            start += len(block)
+        return
+    yield from _block(np.asarray(fractions, dtype=np.float64), n_columns, what, 0)
+
+
+def _block(f: Array, n_columns: int, what: str, start: int) -> Iterator[tuple[System, Rows, Array]]:
+    _refuse(f, n_columns, what, start)
+    if not len(f):
+        return
+    bits = np.packbits(f > ABSENT, axis=1)
+    codes = np.ascontiguousarray(bits).view(np.dtype((np.void, bits.shape[1])))[:, 0]
+    _, first, group = np.unique(codes, return_index=True, return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    edges = np.cumsum(np.bincount(group))[:-1]
+    for one, rows in zip(first, np.split(order, edges), strict=True):
+        system = np.flatnonzero(f[one] > ABSENT).tolist()
+        yield tuple(system), rows, f[rows[:, None], system]
+
+
+def _refuse(f: Array, n_columns: int, what: str, start: int) -> None:
+    """Refuse rows that are no compositions, all together."""
+    if f.ndim != 2 or f.shape[1] != n_columns:
+        raise DataError(f"The {what} need fractions of shape (n, {n_columns}), got {f.shape}.")
+    sums = f.sum(axis=1)
+    # NaN fails every comparison.
+    good = (f.min(axis=1, initial=0.0) >= -ABSENT) & (np.abs(sums - 1.0) <= 1e-6)
+    if good.all():
+        return
     faults = [
         Fault(
-            f"fractions of {what[:-1]} {i} "
-            + ("are negative or no numbers" if bad[i] else f"sum to {f[i].sum():.6g}, not to 1"),
+            f"fractions of {what[:-1]} {start + i} "
+            + (
+                f"sum to {sums[i]:.6g}, not to 1"
+                if (f[i] >= -ABSENT).all() and np.isfinite(sums[i])
+                else "are negative or no numbers"
+            ),
             "Divide the amounts of each composition by their sum",
         )
-        for i in np.flatnonzero(bad | off)
-    ] + [
-        Fault(f"the energy of {what[:-1]} {i} is {e[i]}", "Leave it out or give its energy")
-        for i in np.flatnonzero(lost)
+        for i in np.flatnonzero(~good).tolist()
     ]
-    if faults:
-        raise DataError(faults)
-    return f, e
+    raise DataError(faults)
 
 
-def reference_energies(
-    fractions: Array,
-    energies: Array,
+def with_references(
+    phases: Phases,
     elements: Sequence[str],
     given: float | Mapping[str, float] | ArrayLike | None,
-) -> Array:
-    """Energies of the elements in eV/atom, of shape (e,); NaN where nothing is known.
+) -> tuple[Phases, Array]:
+    """Return the phases with formation energies, and the energies of the elements.
 
-    The lowest of what is given and of the phases that are elements.
+    Parameters
+    ----------
+    phases : Phases
+        With the energies given.
+    elements : sequence of e str
+        Symbols of the columns.
+    given : float, mapping, array_like of shape (e,) or None
+        Energies of the elements, where they are not among the phases; the lower one counts.
+
+    Returns
+    -------
+    phases : Phases
+        Energies in eV/atom: zero for the elements.
+    references : ndarray of shape (e,)
+        Energies of the elements in eV/atom; NaN where nothing is known.
 
     Raises
     ------
@@ -116,8 +209,9 @@ def reference_energies(
         If an element that occurs in a phase has none; all such elements are named.
     """
     found = np.full(len(elements), np.inf)
-    pure, which = np.nonzero(fractions > 1.0 - 1e-9)
-    np.minimum.at(found, which, energies[pure])
+    for j in range(len(elements)):
+        rows = phases.of((j,))[0]
+        found[j] = phases.energies[rows].min(initial=np.inf)
     if isinstance(given, Mapping):
         absent = [name for name in given if name not in elements]
         if absent:
@@ -126,13 +220,17 @@ def reference_energies(
             column = list(elements).index(name)
             found[column] = min(found[column], float(energy))
     elif given is not None:
-        found = np.minimum(found, np.asarray(given, dtype=np.float64))
-    missing = np.flatnonzero((fractions > ABSENT).any(axis=0) & ~np.isfinite(found))
-    if len(missing):
-        names = ", ".join(elements[j] for j in missing.tolist())
+        found = np.fmin(found, np.asarray(given, dtype=np.float64))
+    missing = [elements[j] for j in phases.columns if not np.isfinite(found[j])]
+    if missing:
         raise DataError(
-            f"No phase gives the energy of the pure element for {names}. Add the elements to the "
-            "phases, give element_energies={symbol: eV/atom}, or, where all energies are formation "
-            "energies, element_energies=0."
+            f"No phase gives the energy of the pure element for {', '.join(missing)}. Add the "
+            "elements to the phases, give element_energies={symbol: eV/atom}, or, where all "
+            "energies are formation energies, element_energies=0."
         )
-    return np.where(np.isfinite(found), found, np.nan)
+    formation = phases.energies.copy()
+    of = {}
+    for system, rows, fractions in phases:
+        formation[rows] -= fractions @ found[list(system)]
+        of[system] = (rows, fractions)
+    return Phases(of, formation), np.where(np.isfinite(found), found, np.nan)

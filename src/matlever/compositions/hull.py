@@ -4,30 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from itertools import combinations
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matlever.compositions._hull_facets import (
-    MOST_FACET_ELEMENTS,
-    Facets,
-    linear_program,
-    lower_facets,
-)
-from matlever.compositions._hull_phases import (
-    ABSENT,
-    Phases,
-    checked_fractions,
-    group_by_system,
-    reference_energies,
-)
+from matlever.compositions._hull_phases import Phases, by_system, with_references
+from matlever.compositions._hull_systems import ON_HULL, SystemHulls
 from matlever.compositions.elements import ELEMENTS
 from matlever.compositions.read import read_compositions
 from matlever.exceptions import DataError, Fault, SettingsError
@@ -39,9 +25,6 @@ __all__ = ["ConvexHull"]
 
 Array = NDArray[np.float64]
 System = tuple[int, ...]
-
-_SYSTEMS_KEPT = 4096
-_ON_HULL = 1e-8  # eV/atom
 
 
 class ConvexHull:
@@ -101,30 +84,27 @@ class ConvexHull:
         elements: Sequence[str] | None = None,
         element_energies: float | Mapping[str, float] | ArrayLike | None = None,
     ) -> None:
-        self.elements: tuple[str, ...] = ELEMENTS if elements is None else tuple(elements)
-        if len(set(self.elements)) < len(self.elements):
-            raise SettingsError(f"An element stands twice among the columns: {self.elements}.")
-        f, e = checked_fractions(fractions, energies, len(self.elements), "phases")
-        self.element_energies = reference_energies(f, e, self.elements, element_energies)
-        self._fractions, self._energies = f, e
-        self._phases = Phases(f, e - f @ np.nan_to_num(self.element_energies))
-        self._own: dict[System, NDArray[np.intp]] = {}
-        self._facets: OrderedDict[System, tuple[Facets | None, Array, Array, NDArray[np.intp]]]
-        self._facets = OrderedDict()
-        self._lock = Lock()
+        names = ELEMENTS if elements is None else tuple(elements)
+        if len(set(names)) < len(names):
+            raise SettingsError(f"An element stands twice among the columns: {names}.")
+        given = Phases.read(fractions, energies, len(names))
+        phases, references = with_references(given, names, element_energies)
+        self._set(names, given.energies, phases, references)
+
+    def _set(
+        self, elements: tuple[str, ...], energies: Array, phases: Phases, references: Array
+    ) -> None:
+        self.elements = elements
+        self.energies = energies
+        self.element_energies = references
+        self._phases = phases
+        self._systems = SystemHulls(phases)
 
     def __repr__(self) -> str:
-        n = int((self._fractions > ABSENT).any(axis=0).sum())
-        return f"ConvexHull of {len(self._energies)} phases of {n} elements"
+        return f"ConvexHull of {len(self)} phases of {len(self._phases.columns)} elements"
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = self.__dict__.copy()
-        state.update(_lock=None, _facets=OrderedDict())
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._lock = Lock()
+    def __len__(self) -> int:
+        return len(self._phases)
 
     @classmethod
     def from_table(
@@ -174,19 +154,16 @@ class ConvexHull:
 
     @property
     def fractions(self) -> Array:
-        """Element fractions of the phases, of shape (m, e)."""
-        return self._fractions
-
-    @property
-    def energies(self) -> Array:
-        """Energies of the phases as given, of shape (m,), in eV/atom."""
-        return self._energies
+        """Element fractions of the phases, of shape (m, e); built anew at each call."""
+        return self._phases.dense(len(self.elements))
 
     @cached_property
     def energies_above(self) -> Array:
         """Energy of each phase above the hull, of shape (m,), in eV/atom; 0 on the hull."""
-        above = self._energies - self.hull_energy(self._fractions)
-        return np.where(above < _ON_HULL, 0.0, above)
+        above = np.empty(len(self))
+        for system, rows, own in self._phases:
+            above[rows] = self._phases.energies[rows] - self._systems[system].hull_energy(own)
+        return np.where(above < ON_HULL, 0.0, above)
 
     @property
     def is_stable(self) -> NDArray[np.bool_]:
@@ -196,28 +173,29 @@ class ConvexHull:
     @cached_property
     def vertices(self) -> NDArray[np.intp]:
         """Positions of the phases on the hull, ascending; the first where several are alike."""
-        stable = np.flatnonzero(self.is_stable)
-        _, first = np.unique(np.round(self._fractions[stable], 8) + 0.0, axis=0, return_index=True)
-        return np.sort(stable[first])
+        found = []
+        for _, rows, own in self._phases:
+            order = np.sort(np.flatnonzero(self.is_stable[rows]))
+            _, first = np.unique(np.round(own[order], 8), axis=0, return_index=True)
+            found.append(rows[order[first]])
+        return np.sort(np.concatenate([np.empty(0, dtype=np.intp), *found]))
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the phases, to tell hulls apart."""
-        found = hashlib.sha256(repr(self.elements).encode())
-        for array in (self._fractions, self._energies, self.element_energies):
-            found.update(np.ascontiguousarray(array).tobytes())
+        found = hashlib.sha256(repr(self.elements).encode() + self.element_energies.tobytes())
+        found.update(self._phases.digest().encode())
         return found.hexdigest()
 
     def within(self, elements: Sequence[str]) -> ConvexHull:
         """Return the hull of the phases that hold no other elements; columns stay as they are."""
-        outside = np.array([name not in elements for name in self.elements])
-        rows = ~(self._fractions[:, outside] > ABSENT).any(axis=1)
-        return ConvexHull(
-            self._fractions[rows],
-            self._energies[rows],
-            elements=self.elements,
-            element_energies=np.nan_to_num(self.element_energies, nan=np.inf),
+        columns = {j for j, name in enumerate(self.elements) if name in elements}
+        given = Phases({s: (r, f) for s, r, f in self._phases}, self.energies).within(columns)
+        found = object.__new__(ConvexHull)
+        found._set(
+            self.elements, given.energies, self._phases.within(columns), self.element_energies
         )
+        return found
 
     # -- compositions -----------------------------------------------------------------------------
 
@@ -233,10 +211,9 @@ class ConvexHull:
         DataError
             If a row is no composition, or holds an element without energy.
         """
-        f, _ = checked_fractions(fractions, None, len(self.elements), "compositions")
-        found = np.empty(len(f))
-        for system, rows in group_by_system(f):
-            found[rows] = self.hull_energy_in(system, f[rows[:, None], list(system)])
+        found = np.empty(len(fractions))
+        for system, rows, own in by_system(fractions, len(self.elements), "compositions"):
+            found[rows] = self.hull_energy_in(system, own)
         return found
 
     def energy_above(self, fractions: Any, energies: ArrayLike) -> Array:
@@ -261,7 +238,7 @@ class ConvexHull:
         return np.asarray(e - hull)
 
     def hull_energy_in(self, system: System, fractions: Array) -> Array:
-        """Energy of the hull at compositions of one system; nothing is checked.
+        """Energy of the hull at compositions of one system; the fractions are not checked.
 
         Parameters
         ----------
@@ -274,25 +251,25 @@ class ConvexHull:
         energy : ndarray of shape (n,)
             In eV/atom.
         """
-        facets, points, energies, _ = self._system(system)
-        reference = fractions @ self.element_energies[list(system)]
-        if facets is not None:
-            return np.asarray(facets.energies(fractions) + reference)
-        mixed = [linear_program(points, energies, row / row.sum())[0] for row in fractions]
-        return np.asarray(np.array(mixed) + reference)
+        references = self.element_energies[list(system)]
+        if np.isnan(references).any():
+            unknown = [self.elements[j] for j in system if np.isnan(self.element_energies[j])]
+            raise DataError(
+                f"The hull has no phase and no energy of the pure element for "
+                f"{', '.join(unknown)}. Leave these elements out, or give element_energies."
+            )
+        return np.asarray(self._systems[system].hull_energy(fractions) + fractions @ references)
 
     def is_known(self, fractions: Any) -> NDArray[np.bool_]:
         """Whether there is a phase of each composition, stable or not, of shape (n,).
 
         Fractions are compared to 1e-6.
         """
-        f, _ = checked_fractions(fractions, None, len(self.elements), "compositions")
-        found = np.zeros(len(f), dtype=bool)
-        for system, rows in group_by_system(f):
+        found = np.zeros(len(fractions), dtype=bool)
+        for system, rows, own in by_system(fractions, len(self.elements), "compositions"):
             known = self._phases.of(system)[1]
             if len(known):
-                apart = np.abs(f[rows[:, None], list(system)][:, None] - known).max(axis=2)
-                found[rows] = (apart < 1e-6).any(axis=1)
+                found[rows] = (np.abs(own[:, None] - known).max(axis=2) < 1e-6).any(axis=1)
         return found
 
     def decomposition(self, fractions: Any) -> tuple[dict[str, float], ...]:
@@ -307,100 +284,21 @@ class ConvexHull:
         phases : tuple of n dicts of str to float
             Reduced formula of the phase (the one of least energy) to its share; shares sum to 1.
         """
-        f, _ = checked_fractions(fractions, None, len(self.elements), "compositions")
-        found: list[dict[str, float]] = [{} for _ in f]
-        for system, rows in group_by_system(f):
-            facets, points, energies, phases = self._system(system)
-            names = self._names(system, phases)
-            for row in rows.tolist():
-                x = f[row, list(system)]
-                if facets is None:
-                    which = np.arange(len(points))
-                    shares = linear_program(points, energies, x / x.sum())[1]
-                else:
-                    which = facets.simplices[facets.containing(x[None])[0]]
-                    shares = np.linalg.solve(points[which].T, x)
-                found[row] = {
-                    names[j]: float(round(share, 12))
-                    for j, share in sorted(zip(which.tolist(), shares, strict=True))
-                    if share > _ON_HULL
-                }
+        found: list[dict[str, float]] = [{} for _ in range(len(fractions))]
+        for system, rows, own in by_system(fractions, len(self.elements), "compositions"):
+            self.hull_energy_in(system, own[:0])
+            hull = self._systems[system]
+            names = self._names(system, hull.phases[len(system) :])
+            for row, x in zip(rows.tolist(), own, strict=True):
+                found[row] = {names[j]: round(share, 12) for j, share in hull.mixture(x)}
         return tuple(found)
 
-    # -- one system -------------------------------------------------------------------------------
-
-    def _system(self, system: System) -> tuple[Facets | None, Array, Array, NDArray[np.intp]]:
-        """Facets of a system, with the points they refer to: fractions, energies, phases."""
-        with self._lock:
-            known = self._facets.get(system)
-            if known is not None:
-                self._facets.move_to_end(system)
-                return known
-        made = self._build(system)
-        with self._lock:
-            self._facets[system] = made
-            if len(self._facets) > _SYSTEMS_KEPT:
-                self._facets.popitem(last=False)
-        return made
-
-    def _build(self, system: System) -> tuple[Facets | None, Array, Array, NDArray[np.intp]]:
-        unknown = [j for j in system if np.isnan(self.element_energies[j])]
-        if unknown:
-            names = ", ".join(self.elements[j] for j in unknown)
-            raise DataError(
-                f"The hull has no phase and no energy of the pure element for {names}. Leave these "
-                "elements out, or give element_energies."
-            )
-        below = self._stable_below(system)
-        own = self._deepest(system)
-        points, energies, phases = self._gather(system, (*below, own))
-        facets = lower_facets(points, energies) if len(system) <= MOST_FACET_ELEMENTS else None
-        # Without facets nothing is known to be unstable.
-        self._own[system] = (
-            own if facets is None else np.intersect1d(own, phases[np.unique(facets.simplices)])
-        )
-        return facets, points, energies, phases
-
-    def _stable_below(self, system: System) -> list[NDArray[np.intp]]:
-        """Phases of the smaller systems inside a system that are stable there."""
-        found = []
-        for size in range(2, len(system)):
-            for smaller in combinations(system, size):
-                if len(self._phases.of(smaller)[0]):
-                    if smaller not in self._own:
-                        self._build(smaller)
-                    found.append(self._own[smaller])
-        return found
-
-    def _deepest(self, system: System) -> NDArray[np.intp]:
-        """Phases of a system below the line between elements, the lowest of each composition."""
-        rows, fractions = self._phases.of(system)
-        energies = self._phases.energies[rows]
-        if len(system) == 1 or not (energies < -_ON_HULL).any():
-            return rows[:0]
-        rows, fractions = rows[energies < -_ON_HULL], fractions[energies < -_ON_HULL]
-        order = np.lexsort((rows, self._phases.energies[rows]))
-        _, first = np.unique(np.round(fractions[order], 9), axis=0, return_index=True)
-        return np.sort(rows[order[first]])
-
-    def _gather(
-        self, system: System, parts: Sequence[NDArray[np.intp]]
-    ) -> tuple[Array, Array, NDArray[np.intp]]:
-        """Points of a system: its elements (phase -1), then the phases."""
-        rows = np.concatenate([np.empty(0, dtype=np.intp), *parts]).astype(np.intp)
-        points = np.concatenate([np.eye(len(system)), self._fractions[rows[:, None], list(system)]])
-        points = np.maximum(points, 0.0)
-        points /= points.sum(axis=1, keepdims=True)
-        energies = np.concatenate([np.zeros(len(system)), self._phases.energies[rows]])
-        return points, energies, np.concatenate([np.full(len(system), -1, dtype=np.intp), rows])
-
     def _names(self, system: System, phases: NDArray[np.intp]) -> list[str]:
-        """Reduced formulas of the points of a system."""
+        """Reduced formulas of the elements of a system, and of phases."""
         from matlever.compositions.compositions import Compositions
 
-        rows = phases[len(system) :]
         named = [self.elements[j] for j in system]
-        if len(rows):
-            made = Compositions.from_fractions(self._fractions[rows], elements=self.elements)
-            named += list(made.formulas)
+        if len(phases):
+            dense = self._phases.dense(len(self.elements), phases)
+            named += Compositions.from_fractions(dense, elements=self.elements).formulas
         return named
