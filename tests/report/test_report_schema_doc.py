@@ -6,10 +6,13 @@ import re
 from pathlib import Path
 from typing import Any
 
-from matlever.study import run_study
+import numpy as np
+
+from matlever.study import run_study, study_settings
+from matlever.study.kinds import kind_of
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "results.md"
-FREE = ("settings", "libraries")  # Their entries are named by the study.
+FREE = ("settings", "libraries", "row_names")  # Their entries are named by the study.
 WORDS = {
     "results.json", "matlever reproduce", "matlever-results/1", "matlever-reproduction/1", "null",
     "numeric", "categorical", "date", "input", "target", "ignored", "MAE", "MSE", "R2", "none",
@@ -42,8 +45,33 @@ def test_every_entry_a_study_writes_is_documented(tmp_path: Path) -> None:
     assert _keys(dict(study.results)) - _named() == set()
 
 
-def test_every_entry_is_documented(documents: dict[str, Any]) -> None:
+def test_every_entry_is_documented(documents: dict[str, Any], tmp_path: Path) -> None:
     named = _named()
     keys = _keys([documents[name] for name in ("photo", "hot_injection", "reproduction")])
+    keys |= _keys([_facts_of_formulas(tmp_path), _facts_of_crystals(tmp_path)])
     assert keys - named == set()
     assert named - keys - WORDS == set()
+
+
+def _facts_of_formulas(folder: Path) -> dict[str, Any]:
+    rows = "".join(f"Fe{k}O{k + 1},{k}.5\n" for k in range(1, 9))
+    (folder / "formulas.csv").write_text("formula,y\n" + rows)
+    settings = study_settings(folder / "formulas.csv", ["y"], formula="formula")
+    kind = kind_of(settings)
+    kind.read(settings)
+    return dict(kind.facts())
+
+
+def _facts_of_crystals(folder: Path) -> dict[str, Any]:
+    np.savez(
+        folder / "cells.npz",
+        lattice=np.stack([(3 + 0.1 * k) * np.eye(3) for k in range(8)]),
+        natoms=np.full(8, 1),
+        numbers=np.arange(20, 28),
+        frac=np.zeros((8, 3)),
+        y=np.arange(8.0),
+    )
+    settings = study_settings(folder / "cells.npz", ["y"])
+    kind = kind_of(settings)
+    kind.read(kind.settled(settings))
+    return dict(kind.facts())

@@ -177,3 +177,24 @@ def test_layers_are_measured_from_the_fractions_to_the_last():
     assert len(groups["groups"]) == len(GROUPS)
     assert min(charges["linear"]) >= 0.0
     assert max(charges["linear"]) <= 1.0
+
+
+def test_the_page_survives_missing_values_and_escapes_what_it_is_given():
+    import xml.etree.ElementTree as tree
+
+    hostile = "<script>alert(1)</script>"
+    found = {
+        "schema": "matlever-elemnet/1",
+        "title": hostile,
+        "sentences": [hostile, None],
+        "table": [{"model": hostile, "mae": None, "source": "here"}],
+        "networks": {"by_members": [0.2], "points": {"y": [0.0, 1.0], "predicted": [0.1, None]}},
+        "curve": {"points": [{"n": 10, "network": [0.3]}]},
+        "systems": {"systems": [{"elements": ["Ti", hostile], "hull": None}]},
+        "transfer": {"methods": [{"name": hostile, "mae": 1.0, "difference": None}]},
+    }
+    page = render_elemnet(found)
+    assert "alert(1)</script>" not in page
+    tree.fromstring(page[page.index("<html") :])
+    with pytest.raises(StudyError, match="schema"):
+        render_elemnet({"schema": "another"})

@@ -60,7 +60,7 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 def check(file: str, as_json: bool, **options: Any) -> None:
     """Check the table FILE and say what a study would use; writes nothing.
 
-    FILE is CSV, TSV, XLSX or Parquet, a study.toml, example:NAME, or a folder of lots.
+    FILE is CSV, TSV, XLSX or Parquet, a study.toml, example:NAME, or a folder of lots or crystals.
     """
     from matlever.study.detect import holds_crystals
 
@@ -102,8 +102,11 @@ def study(
 ) -> None:
     """Validate, fit and explain a model of the table FILE, and write a report.
 
-    FILE may also be a folder of lots: a table of lots and a folder of micrographs for each. An
-    interrupted study goes on where it stopped when the same command is given again.
+    A column of chemical formulas is named by --formula; the fractions of the elements become knobs.
+
+    FILE may also be a folder of crystals (CIF or POSCAR files and id_prop.csv) or an .npz of them,
+    or a folder of lots: a table of lots and a folder of micrographs for each. An interrupted study
+    goes on where it stopped when the same command is given again.
     """
     from matlever.cli.console import progress_display
     from matlever.study.lots.settings import is_lots_settings

@@ -130,11 +130,14 @@ class CompositionKind(TableKind):
         elements: fractions; compounds of many: attributes), so it is chosen inside the training
         rows. Above 1,000 rows trees on attributes are ahead, and alone.
         """
-        trees = TreeEnsemble("extra_trees", random_state=settings.seed)
+        small = n_rows <= _SMALL_ROWS
+        trees = TreeEnsemble(
+            "extra_trees", n_trees=200 if small else 100, random_state=settings.seed
+        )
         asked: dict[str, tuple[BaseEstimator, BaseEstimator]] = {
             "extra-trees, attributes": (trees, self.encoder)
         }
-        if n_rows <= _SMALL_ROWS:
+        if small:
             asked["blend, fractions"] = (
                 SmallTableRegressor(random_state=settings.seed),
                 CompositionEncoder(physical=False, rest=TableEncoder()),
