@@ -13,6 +13,16 @@ from . import tables as tables
 from . import training as training
 from . import validation as validation
 from ._version import __version__ as __version__
+from .compositions import CompositionEditor as CompositionEditor
+from .compositions import ConvexHull as ConvexHull
+from .compositions import ElemNetRegressor as ElemNetRegressor
+from .compositions import magpie_features as magpie_features
+from .compositions import parse_formulas as parse_formulas
+from .compositions import read_compositions as read_compositions
+from .compositions import screen as screen
+from .crystals import CGCNNRegressor as CGCNNRegressor
+from .crystals import CrystalEditor as CrystalEditor
+from .crystals import read_crystals as read_crystals
 from .explanation import counterfactual as counterfactual
 from .explanation import explain as explain
 from .explanation import nearest_known as nearest_known
