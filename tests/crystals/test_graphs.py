@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matlever.crystals import CrystalGraphs, Crystals, crystal_graphs, read_crystals
@@ -85,6 +85,7 @@ def test_neighbours_are_those_of_pymatgen(data_dir: Path, name: str) -> None:
             atom += 1
 
 
+@settings(max_examples=20)
 @given(st.integers(0, 10_000))
 def test_counting_images_and_the_cell_list_agree(seed: int) -> None:
     pytest.importorskip("vesin")
@@ -95,6 +96,20 @@ def test_counting_images_and_the_cell_list_agree(seed: int) -> None:
         by_list = nearest.nearest_neighbours(crystals, 12)
     np.testing.assert_array_equal(by_images[0], by_list[0])
     np.testing.assert_allclose(by_images[1], by_list[1], atol=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["crystals_perov_5", "crystals_carbon_24"])
+def test_whole_data_sets_by_the_cell_list(
+    data_dir: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("vesin")
+    crystals, _ = read_crystals(data_dir / "tables" / f"{name}.npz")
+    expected = crystal_graphs(crystals)
+    monkeypatch.setattr(nearest, "_PAIRS_OF_SMALL", 0)
+    found = crystal_graphs(crystals)
+    np.testing.assert_array_equal(found.neighbours, expected.neighbours)
+    np.testing.assert_allclose(found.distances, expected.distances, atol=1e-5)
 
 
 @given(st.integers(0, 10_000))

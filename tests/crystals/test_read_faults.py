@@ -85,6 +85,15 @@ def test_rows_and_files_that_do_not_fit(tmp_path: Path) -> None:
     assert len(said) == 4
 
 
+def test_a_name_with_a_dot_is_no_other_crystal(tmp_path: Path) -> None:
+    (tmp_path / "mp-1.cif").write_text(CIF + SALT)
+    (tmp_path / "id_prop.csv").write_text("mp-1.cif,1\n")
+    assert len(read_crystals(tmp_path)[0]) == 1
+    (tmp_path / "id_prop.csv").write_text("mp-1.2,1\n")
+    with pytest.raises(DataError, match=r"there is no file of the crystal 'mp-1\.2'"):
+        read_crystals(tmp_path)
+
+
 def test_a_crystal_with_two_files(tmp_path: Path) -> None:
     (tmp_path / "a.cif").write_text(CIF + SALT)
     (tmp_path / "a.vasp").write_text(POSCAR.format(symbols="Na Cl\n"))

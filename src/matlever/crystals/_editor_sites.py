@@ -169,7 +169,7 @@ class PrototypeSites:
         site = far.argmin(axis=2)
         for i in np.flatnonzero(~_is_permutation(site)):
             site[i] = linear_sum_assignment(far[i])[1]
-        return site.ravel()
+        return np.asarray(site.ravel())
 
     def to_dict(self) -> dict[str, Any]:
         """Return the sites as plain JSON values."""

@@ -77,7 +77,9 @@ def sources_of_folder(
     faults += _repeated(names, table, column)
     sources = []
     for name, line in zip(names, table.lines, strict=True):
-        path = files.get(name) or files.get(Path(name).stem)
+        path = files.get(name)
+        if path is None and format_of(Path(name)) is not None:  # "a.cif" in the table
+            path = files.get(Path(name).stem)
         if path is None:
             faults.append(
                 Fault(
