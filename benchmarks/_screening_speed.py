@@ -10,16 +10,17 @@ run that was left alone.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 
@@ -74,27 +75,44 @@ def one_run(n: int, model: Path, out: Path, workers: int) -> None:
 
     predictor, hull = load(model)
     space = quaternaries(n)
-    loaded = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    loaded = peak_mb(os.getpid())
+    highest = {"mb": 0.0}
+    if workers > 1:
+        Thread(target=watch_workers, args=(highest,), daemon=True).start()
     used = time.process_time()
     found = screen(
         space, predictor, hull=hull, below=LIMIT, out=out, workers=workers, target="ef_ev_atom"
-    )
-    own, children = (
-        resource.getrusage(who).ru_maxrss
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     )
     told = {
         "candidates": found.n_candidates,
         "kept": found.n_kept,
         "seconds": found.seconds,
         "cpu_seconds": time.process_time() - used,
-        "loaded_mb": loaded / 1e3,
-        "peak_mb": own / 1e3,
-        "worker_peak_mb": children / 1e3,
+        "loaded_mb": loaded,
+        "peak_mb": peak_mb(os.getpid()),
+        "worker_peak_mb": highest["mb"],
         "estimate": found.estimate.to_dict() if found.estimate else None,
         "disk_mb": sum(path.stat().st_size for path in out.rglob("*.parquet")) / 1e6,
     }
     print(json.dumps(told))
+
+
+def peak_mb(process: int) -> float:
+    """Return the peak memory of a process; that of getrusage counts the parent's before exec."""
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) * 1024 / 1e6
+    return 0.0
+
+
+def watch_workers(highest: dict[str, float]) -> None:
+    """Note the largest peak of all processes that this one started."""
+    while True:
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError, IndexError):
+                if (folder / "stat").read_text().rsplit(")", 1)[1].split()[1] == str(os.getpid()):
+                    highest["mb"] = max(highest["mb"], peak_mb(int(folder.name)))
+        time.sleep(0.5)
 
 
 def run_apart(n: int, model: Path, out: Path, workers: int) -> dict:
@@ -198,14 +216,14 @@ def screening_speed(
 def report(told: dict, workers: int) -> None:
     estimate = told["estimate"]
     rate = told["candidates"] / told["seconds"]
+    workers_said = f", of a worker {told['worker_peak_mb']:,.0f} MB" if workers > 1 else ""
     print(
         f"{told['candidates']:,} quaternaries in {told['seconds']:.1f} s "
         f"({told['cpu_seconds']:.1f} s of CPU in the first of {workers} processes): "
         f"{rate:,.0f}/s ({rate / PAPER_PER_SECOND:.0f} x the paper's {PAPER_PER_SECOND:,.0f}/s), "
         f"{told['kept']:,} kept, {told['disk_mb']:.1f} MB of files\n"
         f"  peak memory {told['peak_mb']:,.0f} MB (model and hull alone {told['loaded_mb']:,.0f} "
-        f"MB), workers {told['worker_peak_mb']:,.0f} MB; hull {estimate['hull_share']:.0%} of the "
-        f"time\n"
+        f"MB){workers_said}; hull {estimate['hull_share']:.0%} of the time\n"
         f"  estimated before: {estimate['seconds']:.1f} s; 0.5 billion at the measured rate: "
         f"{5e8 / rate / 3600:.2f} h"
     )
