@@ -66,7 +66,8 @@ def members_svg(networks: Mapping[str, Any], published: Sequence[tuple[str, floa
     levels = [value for _, value in published]
     low, high = min([*mae, *levels]), max([*mae, *levels])
     axes.set_xlim(0.7, len(mae) + 0.4)
-    axes.set_ylim(low - 0.12 * (high - low), high + 0.12 * (high - low))
+    margin = 0.12 * (high - low) or 0.1 * abs(high) or 1.0
+    axes.set_ylim(low - margin, high + margin)
     style_ticks(axes, "y", n=5)
     style_ticks(axes, "x", n=len(mae), grid=False)
     for name, value in published:
