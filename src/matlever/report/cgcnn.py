@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from matlever.report._text import DASH, count, fixed, number_text, percent, plain, text
-from matlever.report._values import items, mapping, number, numbers, pick, records, string
+from matlever.report._text import DASH, count, fixed, number_text, percent, text
+from matlever.report._values import mapping, number, numbers, pick, records, string
 from matlever.report.cgcnn_figures import cell_picture, curves, scatters, sites_chart
-from matlever.report.page import page
 from matlever.report.record import pairs, setting_text
+from matlever.report.reproduction_page import reproduction_page
 from matlever.report.study_report import check_schema
 from matlever.storage import write_text
 
@@ -39,7 +39,6 @@ def render_cgcnn(result: Mapping[str, Any]) -> str:
         If `result` does not say that it follows this schema.
     """
     check_schema(result, CGCNN_SCHEMA)
-    title = plain(string(result.get("title")), 160) or "Crystal graph networks"
     parts = [
         ("Errors", "Errors on crystals never seen", _errors(result)),
         ("Structure", "What the composition alone can tell", _structure(result)),
@@ -49,23 +48,7 @@ def render_cgcnn(result: Mapping[str, Any]) -> str:
         ("Choice", "How the settings were chosen", _choice(result)),
         ("How it was made", "How it was made", _made(result)),
     ]
-    kept = [(f"part-{place}", *part) for place, part in enumerate(parts) if part[2]]
-    said = [text(string(entry), 900) for entry in items(result.get("sentences"))]
-    listed = "".join(f"<li>{sentence}</li>" for sentence in said if sentence)
-    body = (
-        '<header class="top" id="found"><p class="eyebrow">Reproduction</p>'
-        f'<h1>{text(title)}</h1><p class="lead">{text(string(result.get("statement")), 400)}</p>'
-        f'<ul class="plain">{listed}</ul></header>'
-    ) + "".join(
-        f'<section id="{anchor}"><h2>{heading}</h2>{inside}</section>'
-        for anchor, _, heading, inside in kept
-    )
-    return page(
-        f"{title} – matlever",
-        body,
-        nav=[("found", "What was found"), *((anchor, name) for anchor, name, _, _ in kept)],
-        version=string(result.get("matlever_version")),
-    )
+    return reproduction_page(result, parts, "Crystal graph networks")
 
 
 def write_cgcnn(result: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from matlever.report._text import DASH, count, fixed, percent, plain, text
-from matlever.report._values import flag, items, mapping, number, numbers, pick, records, string
+from matlever.report._text import DASH, count, fixed, percent, text
+from matlever.report._values import items, mapping, number, numbers, pick, records, string
 from matlever.report.elemnet_figures import (
     CURVE_LINES,
     GROUP_COLOURS,
@@ -23,8 +23,8 @@ from matlever.report.elemnet_figures import (
     members_svg,
     parity_svg,
 )
-from matlever.report.page import page
 from matlever.report.record import pairs, setting_text
+from matlever.report.reproduction_page import reproduction_page
 from matlever.report.study_report import check_schema
 from matlever.storage import write_text
 
@@ -49,7 +49,6 @@ def render_elemnet(results: Mapping[str, Any]) -> str:
         If `results` does not say that it follows this schema.
     """
     check_schema(results, ELEMNET_SCHEMA)
-    title = plain(string(results.get("title")), 160) or "ElemNet"
     parts = [
         ("Accuracy", "Accuracy on the published test rows", _accuracy(results)),
         ("Learning curve", "Learning curve", _curve(mapping(results.get("curve")))),
@@ -68,26 +67,7 @@ def render_elemnet(results: Mapping[str, Any]) -> str:
         ),
         ("How it was made", "How it was made", _made(results)),
     ]
-    kept = [(f"part-{place}", *part) for place, part in enumerate(parts) if part[2]]
-    said = [text(string(entry), 1200) for entry in items(results.get("sentences"))]
-    listed = "".join(f"<li>{sentence}</li>" for sentence in said if sentence)
-    note = (
-        ' <span class="tag">quick run, not the figures</span>' if flag(results.get("quick")) else ""
-    )
-    body = (
-        '<header class="top" id="found"><p class="eyebrow">Reproduction</p>'
-        f'<h1>{text(title)}{note}</h1><p class="lead">{text(string(results.get("statement")), 500)}'
-        f'</p><ul class="plain">{listed}</ul></header>'
-    ) + "".join(
-        f'<section id="{anchor}"><h2>{heading}</h2>{inside}</section>'
-        for anchor, _, heading, inside in kept
-    )
-    return page(
-        f"{title} – matlever",
-        body,
-        nav=[("found", "What was found"), *((anchor, name) for anchor, name, _, _ in kept)],
-        version=string(results.get("matlever_version")),
-    )
+    return reproduction_page(results, parts, "ElemNet")
 
 
 def write_elemnet(results: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:

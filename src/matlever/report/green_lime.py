@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matlever.report._text import DASH, fixed, number_text, percent, plain, text
-from matlever.report._values import items, mapping, number, numbers, pick, records, string
+from matlever.report._text import DASH, fixed, number_text, percent, text
+from matlever.report._values import mapping, number, numbers, pick, records, string
 from matlever.report.canvas import axis_label, colour, new_axes, style_ticks, to_svg
 from matlever.report.held_out import as_floats
-from matlever.report.page import page
 from matlever.report.record import pairs, setting_text
+from matlever.report.reproduction_page import reproduction_page
 from matlever.report.study_report import check_schema
 from matlever.storage import write_text
 
@@ -51,7 +51,6 @@ def render_green_lime(result: Mapping[str, Any]) -> str:
         If `result` does not say that it follows this schema.
     """
     check_schema(result, GREEN_LIME_SCHEMA)
-    title = plain(string(result.get("title")), 160) or "Green LIME"
     rows = records(result.get("table"))
     settings = mapping(result.get("settings"))
     parts = [
@@ -64,23 +63,7 @@ def render_green_lime(result: Mapping[str, Any]) -> str:
             pairs([(text(string(k), 60), setting_text(v)) for k, v in list(settings.items())[:80]]),
         ),
     ]
-    kept = [(f"part-{place}", *part) for place, part in enumerate(parts) if part[2]]
-    said = [text(string(entry), 800) for entry in items(result.get("sentences"))]
-    listed = "".join(f"<li>{sentence}</li>" for sentence in said if sentence)
-    body = (
-        '<header class="top" id="found"><p class="eyebrow">Reproduction</p>'
-        f'<h1>{text(title)}</h1><p class="lead">{text(string(result.get("statement")), 400)}</p>'
-        f'<ul class="plain">{listed}</ul></header>'
-    ) + "".join(
-        f'<section id="{anchor}"><h2>{heading}</h2>{inside}</section>'
-        for anchor, _, heading, inside in kept
-    )
-    return page(
-        f"{title} – matlever",
-        body,
-        nav=[("found", "What was found"), *((anchor, name) for anchor, name, _, _ in kept)],
-        version=string(result.get("matlever_version")),
-    )
+    return reproduction_page(result, parts, "Green LIME")
 
 
 def write_green_lime(result: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:

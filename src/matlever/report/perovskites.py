@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matlever.report._text import DASH, count, fixed, plain, text
+from matlever.report._text import DASH, count, fixed, text
 from matlever.report._values import items, mapping, number, pick, records, string
 from matlever.report.canvas import axis_label, colour, new_axes, style_ticks, to_svg
-from matlever.report.page import page
 from matlever.report.record import pairs, setting_text
+from matlever.report.reproduction_page import reproduction_page
 from matlever.report.study_report import check_schema
 from matlever.storage import write_text
 
@@ -55,7 +55,6 @@ def render_perovskites(result: Mapping[str, Any]) -> str:
         If `result` does not say that it follows this schema.
     """
     check_schema(result, PEROVSKITES_SCHEMA)
-    title = plain(string(result.get("title")), 160) or "Perovskites"
     settings = {**mapping(result.get("settings")), **mapping(result.get("record"))}
     rows = records(result.get("rows"))
     parts = [
@@ -69,23 +68,7 @@ def render_perovskites(result: Mapping[str, Any]) -> str:
             pairs([(text(string(k), 60), setting_text(v)) for k, v in list(settings.items())[:80]]),
         ),
     ]
-    kept = [(f"part-{place}", *part) for place, part in enumerate(parts) if part[2]]
-    said = [text(string(entry), 1200) for entry in items(result.get("sentences"))]
-    listed = "".join(f"<li>{sentence}</li>" for sentence in said if sentence)
-    body = (
-        '<header class="top" id="found"><p class="eyebrow">Reproduction</p>'
-        f'<h1>{text(title)}</h1><p class="lead">{text(string(result.get("statement")), 400)}</p>'
-        f'<ul class="plain">{listed}</ul></header>'
-    ) + "".join(
-        f'<section id="{anchor}"><h2>{heading}</h2>{inside}</section>'
-        for anchor, _, heading, inside in kept
-    )
-    return page(
-        f"{title} – matlever",
-        body,
-        nav=[("found", "What was found"), *((anchor, name) for anchor, name, _, _ in kept)],
-        version=string(result.get("matlever_version")),
-    )
+    return reproduction_page(result, parts, "Perovskites")
 
 
 def write_perovskites(result: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
