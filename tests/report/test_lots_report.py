@@ -321,6 +321,20 @@ def _everything_missing(value: Any, path: tuple[Any, ...] = ()) -> Any:
         yield from _everything_missing(value[0], (*path, 0))
 
 
+def test_tests_of_an_editor_that_stay_open_are_not_called_passed() -> None:
+    results = document()
+    card = results["editor"]["card"]
+    card["passed"] = True
+    for line in card["criteria"]:
+        line["passed"] = True
+    assert "It passes every test below." in render_lots_report(results)
+    card["criteria"][0] |= {"passed": None, "remark": "this meter reads -0.01, R2 -0.20"}
+    page = render_lots_report(results)
+    assert "It passes every test below." not in page
+    assert "1 stay open" in page
+    assert "reads −0.01, R² −0.20" in page
+
+
 def test_any_entry_may_be_missing_or_null() -> None:
     paths = [path for path in _everything_missing(document()) if path != ("schema",)]
     for part in range(_PARTS):  # every entry is missing once, several at a time

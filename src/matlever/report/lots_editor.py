@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,11 +56,7 @@ def _no_card(kind: str) -> str:
 def _card(results: Mapping[str, Any], card: Mapping[str, Any]) -> str:
     passed = card.get("passed") is True
     lots, tiles = count(number(card.get("n_lots"))), count(number(card.get("n_tiles")))
-    verdict = (
-        "It passes every test below."
-        if passed
-        else "It does not pass every test below: read curves and changes with that in mind."
-    )
+    verdict = _verdict(passed, [line.get("passed") for line in records(card.get("criteria"))])
     return (
         f'<div class="say{"" if passed else " bad"}"><p>{verdict} Judged on {tiles} tiles of '
         f"{lots} lots that neither the editor nor the meters have learned from.</p></div>"
@@ -68,12 +65,26 @@ def _card(results: Mapping[str, Any], card: Mapping[str, Any]) -> str:
     )
 
 
+def _verdict(passed: bool, states: list[object]) -> str:
+    """Return the verdict; tests that stay open are no passed ones."""
+    n_open = sum(not isinstance(state, bool) for state in states)
+    if not passed:
+        return "It does not pass every test below: read curves and changes with that in mind."
+    if not n_open:
+        return "It passes every test below."
+    return (
+        f"It passes each of the {len(states) - n_open} tests that could be made. {n_open} stay "
+        "open: from so few lots the meters have not learned to see what these ask, so the pictures "
+        "below have to be judged by eye."
+    )
+
+
 def _criteria(card: Mapping[str, Any]) -> str:
     rows = []
     for line in records(card.get("criteria")):
         value = number(line.get("value"))
         state = line.get("passed")
-        remark = text(string(line.get("remark")), 200)
+        remark = text(_typeset(string(line.get("remark"))), 200)
         rows.append(
             f'<tr><th scope="row">{text(string(line.get("name")), 160)}</th>'
             f'<td class="n">{DASH if value is None else f"{value:.3g}".replace("-", "−")}</td>'
@@ -151,3 +162,8 @@ def _pictures(results: Mapping[str, Any], card: Mapping[str, Any]) -> str:
             f"the others as they are.{stands}</p>"
         )
     return "".join(rows)
+
+
+def _typeset(remark: str) -> str:
+    """Return a remark of the card with a true minus and a squared R."""
+    return re.sub(r"(?<![\w)])-(?=\d)", "−", remark).replace("R2 ", "R² ")

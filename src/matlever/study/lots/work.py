@@ -35,7 +35,8 @@ class Work:
     Attributes
     ----------
     validation_fit, fit : float
-        Each fit in the validation, and the one to all lots.
+        Each fit in the validation, by its share where several go on at a time; and the one to all
+        lots.
     editor, card : float
         Teaching an editor, and judging one.
     edit : float
@@ -102,10 +103,13 @@ def planned_work(lots: LotData, settings: LotsSettings, n_lots: int) -> Work:
     """
     tiles = lots.tiles
     some = tiles[np.unique(np.linspace(0, len(tiles) - 1, _TIMED_TILES).astype(np.intp))]
-    start = time.perf_counter()
     trial = study_regressor(settings).set_params(epochs=1)
-    trial.fit(some, np.linspace(0.0, 1.0, len(some)))
-    whole = (time.perf_counter() - start) / len(some) * len(tiles) * settings.epochs
+    took = []
+    for _ in range(2):  # the first loads libraries and lays out memory, which happens only once
+        start = time.perf_counter()
+        trial.fit(some, np.linspace(0.0, 1.0, len(some)))
+        took.append(time.perf_counter() - start)
+    whole = min(took) / len(some) * len(tiles) * settings.epochs
     of_64_px = tiles.shape[1] * tiles.shape[2] / 64**2
     edited = settings.editor != "none" and bool(lots.attribute_names)
     exact = settings.editor == "exact"
@@ -118,7 +122,7 @@ def planned_work(lots: LotData, settings: LotsSettings, n_lots: int) -> Work:
     edit = (_EXACT_S if exact else _LEARNED_S) * of_64_px
     card = 0.0 if exact or not edited else _CARD_S * of_64_px + _CARD_EDITS * edit
     return Work(
-        validation_fit=whole * (1 - 1 / settings.folds),
+        validation_fit=whole * (1 - 1 / settings.folds) / (settings.jobs or 1),
         fit=whole,
         editor=60 * settings.editor_minutes if trains else 0.0,
         card=card,
