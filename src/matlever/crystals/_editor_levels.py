@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +82,16 @@ class SiteLevels:
             )
         none = bool(absent and len(there) < len(found))
         return cls(name, levels[often], absent=none, other=not bool(often.all()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the levels as plain JSON values."""
+        return {"contents": self.contents.tolist(), "absent": self.absent, "other": self.other}
+
+    @classmethod
+    def from_dict(cls, name: str, values: Mapping[str, Any]) -> SiteLevels:
+        """Rebuild levels from `to_dict`."""
+        absent, other = bool(values["absent"]), bool(values["other"])
+        return cls(name, values["contents"], absent=absent, other=other)
 
     def places(self, found: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the level of each of n crystals, (n,); -1 where it is none of them."""

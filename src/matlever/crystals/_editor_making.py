@@ -19,10 +19,13 @@ from matlever.crystals._editor_sites import (
 from matlever.crystals._structures import atomic_number
 from matlever.crystals.crystals import Crystals
 from matlever.exceptions import DataError, SettingsError
+from matlever.knobs import KnobSpace
 
-__all__ = ["contents_of", "levels_of", "make_sites", "sites_from_dict"]
+__all__ = ["contents_of", "levels_of", "make_sites", "sites_from_dict", "usual_settings"]
 
 Indices = NDArray[np.int64]
+
+_USUAL = 500  # settings that show how far knobs go
 
 
 def make_sites(
@@ -93,6 +96,25 @@ def contents_of(crystals: Crystals, group: Indices, slot: Indices, g: int, width
     here = np.flatnonzero(group == g)
     found[crystals.crystal_of_atom[here], slot[here]] = crystals.numbers[here]
     return found
+
+
+def usual_settings(space: KnobSpace, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return settings that show how far knobs go: elements as known, strains of any size.
+
+    Parameters
+    ----------
+    space : KnobSpace
+        The volume strain, then the groups of sites.
+    values : ndarray of shape (n, k)
+        Where known crystals stand.
+    """
+    chosen = np.linspace(0, len(values) - 1, min(len(values), _USUAL)).astype(int)
+    usual: NDArray[np.float64] = values[chosen]
+    strain = space.knobs[0]
+    # In an order that has nothing to do with that of the crystals: the golden ratio's.
+    shares = (0.5 + np.arange(len(usual)) * 0.6180339887498949) % 1.0
+    usual[:, 0] = strain.low + strain.width * shares
+    return usual
 
 
 def _allowed(name: str, symbols: Sequence[str], width: int) -> Indices:

@@ -8,13 +8,25 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matlever.crystals._editor_levels import ABSENT, SiteLevels
-from matlever.crystals._editor_making import contents_of, levels_of, make_sites, sites_from_dict
+from matlever.crystals._editor_exchange import (
+    exchanged,
+    kinds_of_sites,
+    n_kinds,
+    unknown_content,
+)
+from matlever.crystals._editor_levels import SiteLevels
+from matlever.crystals._editor_making import (
+    contents_of,
+    levels_of,
+    make_sites,
+    sites_from_dict,
+    usual_settings,
+)
 from matlever.crystals._editor_notes import notes_on
 from matlever.crystals._editor_sites import PrototypeSites, Sites
 from matlever.crystals._editor_volumes import AtomicVolumes
 from matlever.crystals.crystals import Crystals, atoms_of_rows
-from matlever.exceptions import DataError, Fault, SettingsError
+from matlever.exceptions import DataError, SettingsError
 from matlever.knobs import Knob, KnobSpace
 
 __all__ = ["VOLUME", "CrystalEditor"]
@@ -22,7 +34,6 @@ __all__ = ["VOLUME", "CrystalEditor"]
 Array = NDArray[np.float64]
 
 VOLUME = "volume strain"
-_USUAL = 500  # settings that show how far knobs go
 
 
 class CrystalEditor:
@@ -181,12 +192,12 @@ class CrystalEditor:
         levels = levels_of(found, crystals, group, slot, elements or {}, least)
         volumes = None
         if rescale:
-            kinds = _kinds(found, crystals, group)
-            volumes = AtomicVolumes.fit(crystals, kinds, _n_kinds(found))
+            kinds = kinds_of_sites(found, crystals, group)
+            volumes = AtomicVolumes.fit(crystals, kinds, n_kinds(found))
         editor = cls(
             found, levels, volume_limits=volume_limits, volumes=volumes, fixed=fixed, costs=costs
         )
-        editor.usual_settings = editor._usual(editor.values(crystals))
+        editor.usual_settings = usual_settings(editor.space, editor.values(crystals))
         return editor
 
     @property
@@ -212,7 +223,7 @@ class CrystalEditor:
             there = contents_of(samples, group, slot, g, self.sites.widths[g])
             place = levels.places(there)
             for i in np.flatnonzero(place < 0).tolist():
-                faults.append(_unknown(samples.ids[i], levels, there[i]))
+                faults.append(unknown_content(samples.ids[i], levels, there[i]))
             if g in knob:
                 values[:, knob[g]] = place
         if faults:
@@ -247,10 +258,13 @@ class CrystalEditor:
         if self._turned:
             group, slot = self.sites.assign(samples)
             owner = np.repeat(np.arange(n * r), np.diff(offsets))
-            after = self._exchanged(flat, owner, before, group[atoms], slot[atoms])
+            turned = [flat[:, j] for j in range(1, k)]
+            after = exchanged(
+                self.levels, turned, self._turned, before, group[atoms], slot[atoms], owner
+            )
         factor = 1.0 + flat[:, 0] / 100.0
         if self.volumes is not None and self._turned:
-            kinds = _kinds(self.sites, samples, group)[atoms]
+            kinds = kinds_of_sites(self.sites, samples, group)[atoms]
             factor *= np.exp(self.volumes.log_ratio(kinds, before, after, owner, n * r))
         return Crystals(
             samples.lattices[rows] * np.cbrt(factor)[:, None, None],
@@ -260,41 +274,11 @@ class CrystalEditor:
             tuple([name for name in samples.ids for _ in range(r)]),
         )
 
-    def _exchanged(
-        self,
-        flat: Array,
-        owner: NDArray[np.int64],
-        before: NDArray[np.int16],
-        group: NDArray[np.int64],
-        slot: NDArray[np.int64],
-    ) -> NDArray[np.int16]:
-        """Return atomic numbers after the exchange; levels that cannot be set change nothing."""
-        after = before.copy()
-        for j, g in enumerate(self._turned, 1):
-            levels = self.levels[g]
-            table = np.zeros((len(levels.labels), levels.contents.shape[1]), dtype=np.int16)
-            table[: levels.n_real] = levels.contents
-            here = np.flatnonzero(group == g)
-            place = np.rint(flat[owner[here], j]).astype(np.int64)
-            number = table[place, slot[here]]
-            after[here] = np.where(number > 0, number, before[here])
-        return after
-
     # -- what a reader of results should know -----------------------------------------------------
 
     def notes(self, samples: Crystals) -> list[str]:
         """Return sentences on what the knobs mean for these crystals, and what they leave out."""
         return notes_on(self, samples)
-
-    def _usual(self, values: Array) -> Array:
-        """Return settings that show how far knobs go: elements as known, strains of any size."""
-        chosen = np.linspace(0, len(values) - 1, min(len(values), _USUAL)).astype(int)
-        usual: Array = values[chosen]
-        low, high = self.space[VOLUME].low, self.space[VOLUME].high
-        # In an order that has nothing to do with that of the crystals: the golden ratio's.
-        shares = (0.5 + np.arange(len(usual)) * 0.6180339887498949) % 1.0
-        usual[:, 0] = low + (high - low) * shares
-        return usual
 
     # -- storing ----------------------------------------------------------------------------------
 
@@ -303,14 +287,7 @@ class CrystalEditor:
         volume = self.space[VOLUME]
         return {
             "sites": self.sites.to_dict(),
-            "levels": [
-                {
-                    "contents": levels.contents.tolist(),
-                    "absent": levels.absent,
-                    "other": levels.other,
-                }
-                for levels in self.levels
-            ],
+            "levels": [levels.to_dict() for levels in self.levels],
             "volume_limits": [volume.low, volume.high],
             "volumes": None if self.volumes is None else self.volumes.to_dict(),
             "fixed": [knob.name for knob in self.space.knobs if knob.fixed],
@@ -330,12 +307,7 @@ class CrystalEditor:
         try:
             sites = sites_from_dict(values["sites"])
             levels = [
-                SiteLevels(
-                    name,
-                    entry["contents"],
-                    absent=bool(entry["absent"]),
-                    other=bool(entry["other"]),
-                )
+                SiteLevels.from_dict(name, entry)
                 for name, entry in zip(sites.names, values["levels"], strict=True)
             ]
             volumes = values["volumes"]
@@ -357,27 +329,3 @@ class CrystalEditor:
     def __repr__(self) -> str:
         kind = "sites of a prototype" if isinstance(self.sites, PrototypeSites) else "elements"
         return f"CrystalEditor of {len(self.sites.names)} {kind}\n{self.space!r}"
-
-
-def _n_kinds(sites: Sites) -> int:
-    """Kinds of sites that have volumes of their own: those of a prototype, else one."""
-    return sites.n_sites if isinstance(sites, PrototypeSites) else 1
-
-
-def _kinds(sites: Sites, crystals: Crystals, group: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the kind of site of each atom."""
-    if isinstance(sites, PrototypeSites):
-        return sites.site_of_atom(crystals)
-    return np.zeros_like(group)
-
-
-def _unknown(name: str, levels: SiteLevels, there: NDArray[np.int64]) -> Fault:
-    from matlever.compositions.elements import ELEMENTS
-
-    found = "-".join(ELEMENTS[z - 1] for z in there if z > 0) or "nothing"
-    known = ", ".join(label for label in levels.labels[:12] if label != ABSENT)
-    more = ", ..." if len(levels.labels) > 12 else ""
-    return Fault(
-        f"{name} has {found} as {levels.name}, where the known crystals have {known}{more}",
-        "Make the editor of crystals that have it, or allow it with elements=",
-    )
