@@ -226,6 +226,12 @@ def report(told: dict, workers: int) -> None:
         f"MB){workers_said}; hull {estimate['hull_share']:.0%} of the time\n"
         f"  estimated before: {estimate['seconds']:.1f} s; 0.5 billion at the measured rate: "
         f"{5e8 / rate / 3600:.2f} h"
+        + (
+            f" ({told['candidates'] / told['cpu_seconds']:,.0f}/s and "
+            f"{5e8 * told['cpu_seconds'] / told['candidates'] / 3600:.2f} h of CPU time)"
+            if workers == 1
+            else ""
+        )
     )
 
 

@@ -36,6 +36,7 @@ __all__ = [
 
 ProgressCallback = Callable[[int, int, str], None]
 
+_PARTS_HELD = 20
 _MOST_IN_MEMORY = 5_000_000  # kept candidates without a folder
 
 
@@ -363,16 +364,22 @@ class Screening:
         """
         import pandas as pd
 
-        frame: pd.DataFrame | None = None
-        score, largest = self.question["score"], self.question["keep"]["largest"]
+        order = [self.question["score"], "number"]
+        ascending = [not self.question["keep"]["largest"], True]
+
+        def best(parts: list[pd.DataFrame]) -> pd.DataFrame:
+            both = pd.concat(parts, ignore_index=True).sort_values(order, ascending=ascending)
+            return both if n is None else both.head(n)
+
+        parts: list[pd.DataFrame] = []
         for part in self._best_tables():
-            both = part if frame is None else pd.concat([frame, part], ignore_index=True)
-            frame = both.sort_values([score, "number"], ascending=[not largest, True])
-            frame = frame.head(len(frame) if n is None else n)
-        if frame is None:
+            parts.append(part)
+            if n is not None and len(parts) > _PARTS_HELD:
+                parts = [best(parts)]
+        if not parts:
             raise DataError(f"{self.folder} holds no part of a screening.")
-        name = self.question["target"]
-        return frame.reset_index(drop=True).rename(columns={"prediction": name})
+        found = best(parts).reset_index(drop=True)
+        return found.rename(columns={"prediction": self.question["target"]})
 
     def _best_tables(self) -> Iterator[pd.DataFrame]:
         best = None if self.folder is None else Folder(self.folder).best_table()
