@@ -17,7 +17,7 @@ WORDS = {
     "results.json", "matlever reproduce", "matlever-results/1", "matlever-reproduction/1", "null",
     "numeric", "categorical", "date", "input", "target", "ignored", "MAE", "MSE", "R2", "none",
     "weak", "useful", "strong", "+", "-", "mixed", "citations", "lime", "kernel", "linear", "log",
-    "missing",
+    "missing", "doubts",
 }  # fmt: skip
 
 

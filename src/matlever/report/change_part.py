@@ -255,6 +255,9 @@ def _beside(answer: Mapping[str, Any]) -> str:
         far = "less than 1 %" if distance is not None and distance < 0.01 else percent(distance)
         away = f", {far} of the knobs' ranges away" if distance is not None else ""
         said.append(f"Nearest known row: {nearest}{away}.")
+    doubts = [text(string(doubt), 200) for doubt in items(answer.get("doubts"))]
+    if doubts:
+        said.append(f"<b>This may not exist:</b> {'; '.join(doubts)}.")
     stopped = [_limit(limit) for limit in records(answer.get("blocking"))]
     if stopped:
         said.append(f"In the way: {'; '.join(stopped)}. Widen it if it is not a hard limit.")

@@ -130,9 +130,15 @@ def _table(
     )
 
 
+def _doubts(entry: Mapping[str, Any]) -> str:
+    doubts = [text(string(doubt), 200) for doubt in items(entry.get("doubts"))]
+    return f" <b>This may not exist:</b> {'; '.join(doubts)}." if doubts else ""
+
+
 def _reasons(experiments: Sequence[Mapping[str, Any]]) -> str:
     said = [
-        f"<li><b>Experiment {place + 1}.</b> {text(string(entry.get('reason')), 600)}</li>"
+        f"<li><b>Experiment {place + 1}.</b> {text(string(entry.get('reason')), 600)}"
+        f"{_doubts(entry)}</li>"
         for place, entry in enumerate(experiments)
         if string(entry.get("reason"))
     ]

@@ -1,7 +1,7 @@
+from .cgcnn import reproduce_cgcnn as reproduce_cgcnn
 from .changes import Changes as Changes
 from .changes import change as change
 from .changes import reachable as reachable
-from .cgcnn import reproduce_cgcnn as reproduce_cgcnn
 from .changes import rows_short_of as rows_short_of
 from .elemnet import reproduce_elemnet as reproduce_elemnet
 from .experiments import described as described

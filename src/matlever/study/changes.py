@@ -40,6 +40,8 @@ class Changes:
         What :meth:`StudyModel.predict_table` says at the answers.
     nearest : tuple
         Label of the known row nearest to each answer.
+    doubts : tuple of list of str
+        Why each answer can hardly exist, where something speaks so.
     """
 
     found: Counterfactuals
@@ -47,6 +49,7 @@ class Changes:
     before: NDArray[np.float64]
     after: pd.DataFrame
     nearest: tuple[Any, ...]
+    doubts: tuple[list[str], ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain JSON values: what the search found, and ``others``."""
@@ -58,6 +61,7 @@ class Changes:
         for position, row in enumerate(plain["rows"]):
             for answer in row["answers"]:
                 answer["nearest"] = self.nearest[entry]
+                answer["doubts"] = self.doubts[entry]
                 answer["others"] = [
                     {
                         "target": name,
@@ -146,6 +150,7 @@ def change(
         model.predict(frame),
         model.predict_table(rendered),
         tuple(labels[0] for labels in nearest.labels),
+        tuple(model.kind.doubts(rendered)),
     )
 
 

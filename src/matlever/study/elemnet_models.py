@@ -67,7 +67,7 @@ class Sizes:
     members: int = 5
     held_out_members: int = 2
     trees: int = 50
-    curve: tuple[int, ...] = (1000, 2000, 4000, 8000, 16000, 32000)
+    curve: tuple[int, ...] = (125, 250, 500, 1000, 2000, 4000, 8000, 16000, 32000)
     repeated_below: int = 2500
     random_rows: int = 5000
     gap_rows: int = 500

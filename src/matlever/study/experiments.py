@@ -180,7 +180,21 @@ def proposed_part(
     except (DataError, SettingsError) as error:
         return {"sentence": f"No experiment is suggested: {error}", "experiments": []}
     plain = described(found, kept)
+    _add_doubts(plain, model, known)
     return {"sentence": _sentence(goals, kept, hopeless, plain), **plain}
+
+
+def _add_doubts(found: dict[str, Any], model: StudyModel, known: KnownRows) -> None:
+    """Say of each experiment why it can hardly exist, with all but the knobs as in the nearest."""
+    space = known.editor.space
+    for one in found["experiments"]:
+        base = known.samples.loc[one["nearest"][:1]]
+        values = [
+            space[name].levels.index(value) if isinstance(value, str) else value
+            for name, value in one["settings"].items()
+        ]
+        rendered = pd.DataFrame(known.editor.render(base, [[values]]))
+        one["doubts"] = model.kind.doubts(rendered)[0]
 
 
 def described(found: Suggestions, goals: Mapping[str, Goal]) -> dict[str, Any]:

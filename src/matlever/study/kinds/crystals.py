@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from matlever.compositions import Compositions, magpie_features
-from matlever.crystals import CGCNNRegressor, Crystals, read_crystals
+from matlever.crystals import CGCNNRegressor, Crystals, check_crystals, read_crystals
 from matlever.crystals.editor import VOLUME
 from matlever.crystals.library import STRUCTURE, CrystalLibrary
 from matlever.crystals.restore import restore
@@ -242,6 +242,10 @@ class CrystalKind:
         # In an order that has nothing to do with that of the crystals: the golden ratio's.
         shares = (0.5 + np.arange(len(inputs)) * 0.6180339887498949) % 1.0
         return inputs.assign(**{VOLUME: knob.low + knob.width * shares})
+
+    def doubts(self, rows: pd.DataFrame) -> list[list[str]]:
+        """Return where atoms come too close or have too much room, crystal by crystal."""
+        return [list(reasons) for reasons in check_crystals(self._library.crystals_of(rows))]
 
     def to_state(self) -> State:
         """Return the crystals of the study, once for all its models."""

@@ -64,6 +64,10 @@ class DataKind(Protocol):
         """Return rows that show how far each knob usually goes, from the known ones."""
         ...
 
+    def doubts(self, rows: pd.DataFrame) -> list[list[str]]:
+        """Return for each hypothetical row why it can hardly exist; mostly nothing."""
+        ...
+
     def to_state(self) -> State:
         """Return what the model of a study has to keep of its data, for all its parts together."""
         ...

@@ -126,6 +126,10 @@ class TableKind:
         """Return the known rows themselves."""
         return inputs
 
+    def doubts(self, rows: pd.DataFrame) -> list[list[str]]:
+        """Return nothing: what is within the limits can be set."""
+        return [[] for _ in range(len(rows))]
+
     def to_state(self) -> State:
         """Return that this is a table."""
         return State("TableKind")

@@ -8,14 +8,13 @@ from typing import Any
 
 from matlever.micrographs.measuring.identifiability import identifiability
 from matlever.micrographs.measuring.lot_texture import lot_texture
+from matlever.micrographs.measuring.texture import SMALLEST_PX
 from matlever.study.lots.data import LotData
 from matlever.study.stages import Stages
 
 __all__ = ["known_part"]
 
 Tick = Callable[[float, str], None]
-
-_LEAST_SIDE = 24  # px; texture is not measured on smaller tiles
 
 
 def known_part(lots: LotData, stages: Stages, tick: Tick) -> dict[str, Any] | None:
@@ -36,5 +35,5 @@ def known_part(lots: LotData, stages: Stages, tick: Tick) -> dict[str, Any] | No
 
 def _identified(lots: LotData) -> dict[str, Any]:
     attributes = lots.table[list(lots.attribute_names)]
-    is_seen = min(lots.tiles.shape[1:]) >= _LEAST_SIDE
+    is_seen = min(lots.tiles.shape[1:]) >= SMALLEST_PX
     return identifiability(attributes, lot_texture(lots.tiles) if is_seen else None).to_dict()

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from matlever.micrographs import TileRegressor, validate_lots
+from matlever.micrographs import TileRegressor, pool_lots, validate_lots
+from matlever.micrographs.measuring.texture import SMALLEST_PX
 from matlever.study.lots.data import LotData, named_unit
 from matlever.study.lots.settings import LotsSettings
 from matlever.study.stages import Stages
@@ -115,7 +116,11 @@ def _validated(
         checkpoint=stages.folder / "validation-fits",
         progress=lambda done, total, _: fitted(f"scored: fit {done} of {total} done"),
     )
-    return found.to_dict()
+    together = None
+    if min(lots.tiles.shape[1:]) >= SMALLEST_PX:
+        pooled = pool_lots(found, lots.tiles, random_state=settings.seed)
+        together = pooled.lots_held_out.to_dict()
+    return {**found.to_dict(), "lots_with_texture": together}
 
 
 def _judged(found: dict[str, Any], settings: LotsSettings, unit: str | None) -> tuple[str, str]:
