@@ -335,6 +335,17 @@ def test_tests_of_an_editor_that_stay_open_are_not_called_passed() -> None:
     assert "reads −0.01, R² −0.20" in page
 
 
+def test_what_all_tiles_of_a_lot_say_at_once_stands_beside_the_network() -> None:
+    results = document()
+    assert "lots never seen, all tiles" not in render_lots_report(results)
+    results["scores"]["lots_with_texture"] = _split(0.77)
+    page = render_lots_report(results)
+    row = re.search(r'<tr class="">.*?all tiles of a lot at once.*?</tr>', page)
+    assert row is not None
+    assert "0.77" in row[0]
+    assert row[0].count("–") == 3  # nothing is said of single tiles
+
+
 def test_any_entry_may_be_missing_or_null() -> None:
     paths = [path for path in _everything_missing(document()) if path != ("schema",)]
     for part in range(_PARTS):  # every entry is missing once, several at a time

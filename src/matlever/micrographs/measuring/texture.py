@@ -21,11 +21,11 @@ from matlever.micrographs.measuring._texture_maps import (
 )
 from matlever.micrographs.tiles import Tiles, unit_images
 
-__all__ = ["TEXTURE_NAMES", "radial_log_spectrum", "texture_features"]
+__all__ = ["SMALLEST_PX", "TEXTURE_NAMES", "radial_log_spectrum", "texture_features"]
 
 Array = NDArray[np.float32]
 
-_SMALLEST_PX = 24
+SMALLEST_PX = 24
 _PX_AT_A_TIME = 2**18  # a stack of filtered tiles then stays in the processor's cache
 _N_BANDS = 8
 _FALLS = (0.6, 0.37, 0.15)
@@ -98,9 +98,9 @@ def texture_features(tiles: Tiles | NDArray[Any]) -> NDArray[np.float64]:
     (ICCV 1987); noise after J. Immerkaer, Comput. Vis. Image Underst. 64 (1996) 300-302.
     """
     images = tiles.images if isinstance(tiles, Tiles) else np.asarray(tiles)
-    if images.ndim not in (3, 4) or min(images.shape[1:3]) < _SMALLEST_PX:
+    if images.ndim not in (3, 4) or min(images.shape[1:3]) < SMALLEST_PX:
         raise DataError(
-            f"Texture is measured on tiles of {_SMALLEST_PX} x {_SMALLEST_PX} px or more, of shape "
+            f"Texture is measured on tiles of {SMALLEST_PX} x {SMALLEST_PX} px or more, of shape "
             f"(n, height, width[, 3]); got {images.shape}."
         )
     features = np.empty((len(images), len(TEXTURE_NAMES)))
