@@ -27,7 +27,7 @@ Rows = NDArray[np.intp]
 System = tuple[int, ...]
 
 ON_HULL = 1e-8  # eV/atom
-_SYSTEMS_KEPT = 4096
+_SYSTEMS_KEPT = 512  # a screening comes to one after the other
 
 
 @dataclass(frozen=True)
