@@ -18,11 +18,20 @@ from matlever.study.target import target_rows
 
 SITES = np.array([[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0], [0.5, 0, 0.5], [0, 0.5, 0.5]])
 A, B = (20, 38, 56), (22, 40, 72)  # Ca Sr Ba on one site, Ti Zr Hf on the other
+pytestmark = pytest.mark.slow
 SIZE = {20: 0.0, 38: 0.2, 56: 0.5, 22: 0.0, 40: 0.15, 72: 0.3}
 
 
 def perovskite(first: int, second: int, edge: float) -> tuple[np.ndarray, list[int]]:
     return edge * np.eye(3), [first, second, 8, 8, 8]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _short_trainings():
+    patch = pytest.MonkeyPatch()
+    patch.setattr("matlever.study.kinds.crystals._EPOCHS", (20, 20))
+    yield
+    patch.undo()
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +61,7 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def study(folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "study"
-    return run_study(folder, out=out, folds=3, targets=["target"])
+    return run_study(folder, out=out, folds=3)
 
 
 def test_sites_and_strain_are_knobs_and_the_rest_stays(study) -> None:
@@ -82,6 +91,7 @@ def test_advice_stays_within_the_knobs(study) -> None:
             for answer in row["answers"]:
                 settings = dict(zip(names, answer["settings"], strict=True))
                 assert -10 <= settings["volume strain"] <= 10
+                assert answer["doubts"] == []  # no atoms on top of each other
 
 
 def test_loaded_study_predicts_bit_by_bit_alike_and_takes_new_crystals(study, tmp_path) -> None:

@@ -17,6 +17,7 @@ from matlever.exceptions import ModelFileError, SettingsError, StudyError
 from matlever.knobs import TableEditor
 from matlever.storage import read_json, read_model, write_json, write_text
 from matlever.study.compute import Progress, computed
+from matlever.study.detect import holds_crystals
 from matlever.study.experiments import can_propose
 from matlever.study.folder import (
     PARTS,
@@ -189,7 +190,8 @@ def study_settings(
     if not isinstance(source, StudySettings):
         source = StudySettings(file=os.fspath(source))
     asked = source.updated(**settings)
-    if not asked.targets and not asked.is_example:
+    knows_its_own = asked.is_example or holds_crystals(asked.file)
+    if not asked.targets and not knows_its_own:
         raise SettingsError(
             "Which column is to be predicted? Name it: --target COLUMN on the command line, "
             "targets=['COLUMN'] in Python, targets in study.toml."

@@ -68,9 +68,11 @@ class StudySettings:
     Parameters
     ----------
     file : str
-        Table to read (CSV, TSV, XLSX, Parquet), or ``"example:NAME"`` for a packaged one.
+        Table to read (CSV, TSV, XLSX, Parquet), ``"example:NAME"`` for a packaged one, or a folder
+        of crystals.
     targets : tuple of str
-        Columns to predict; may be empty for a packaged example, which knows its own.
+        Columns to predict; may be empty for a packaged example, which knows its own, and for
+        crystals with one property.
     formula : str, optional
         Column of chemical formulas: the fractions of their elements become knobs.
     group : str, optional

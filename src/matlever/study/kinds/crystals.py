@@ -36,7 +36,7 @@ FORMULA = "formula"
 _FOLDS = 5
 # Two networks, so that where they differ says how little is known; so many crystals seen by each.
 _MEMBERS = 2
-_VISITS, _EPOCHS = 100_000, (12, 100)
+_VISITS, _EPOCHS = 100_000, (12, 60)
 _MOST_NAMED = 20_000
 # Options that say nothing about a folder of crystals.
 _FOREIGN = ("inputs", "ignore", "kinds", "decimal", "delimiter", "sheet", "encoding")
