@@ -116,7 +116,7 @@ def read_plain(formulas: Sequence[str]) -> tuple[Rows, NDArray[np.bool_]]:
         plain[[i for i, formula in enumerate(formulas) if formula == _MISSING]] = False
     numbers = _read_numbers(text, kind)
     refuse(numbers.wrong)
-    _leave_hydrates(text, kind, ends, plain)
+    _leave_hydrates(text, formulas, ends, plain)
 
     begins = np.flatnonzero(kind == _UPPER)
     two = kind[begins + 1] == _LOWER
@@ -157,15 +157,14 @@ def _read_numbers(text: NDArray[np.uint8], kind: NDArray[np.uint8]) -> _Numbers:
 
 
 def _leave_hydrates(
-    text: NDArray[np.uint8], kind: NDArray[np.uint8], ends: Ints, plain: NDArray[np.bool_]
+    text: NDArray[np.uint8], formulas: Sequence[str], ends: Ints, plain: NDArray[np.bool_]
 ) -> None:
     """Leave formulas with a point that end in H2O: the point may stand for a middle dot."""
-    with_point = np.unique(np.searchsorted(ends, np.flatnonzero(kind == _POINT)))
-    end = ends[with_point]
-    long = end >= 3
-    with_point, end = with_point[long], end[long]
-    water = (text[end - 3] == ord("H")) & (text[end - 2] == ord("2")) & (text[end - 1] == ord("O"))
-    plain[with_point[water]] = False
+    tail = text[np.maximum(ends[:, None] - np.array([3, 2, 1]), 0)]
+    water = (tail == np.frombuffer(b"H2O", dtype=np.uint8)).all(axis=1)
+    for row in np.flatnonzero(water).tolist():
+        if "." in formulas[row]:
+            plain[row] = False
 
 
 def _multiply_brackets(
