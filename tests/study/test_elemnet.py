@@ -173,14 +173,14 @@ def test_layers_are_measured_from_the_fractions_to_the_last():
     groups, charges = element_groups(model), charge_balance(model)
     assert len(groups["layers"]) == len(charges["linear"]) == 17
     assert groups["layers"][0] == pytest.approx(groups["chance"])  # all at one angle
-    assert [one["layer"] for one in groups["pictures"]] == [1, 2, 8]
+    assert [one["layer"] for one in groups["pictures"]] == [1, 2, 4]
     assert len(groups["groups"]) == len(GROUPS)
     assert min(charges["linear"]) >= 0.0
     assert max(charges["linear"]) <= 1.0
 
 
 def test_the_page_survives_missing_values_and_escapes_what_it_is_given():
-    import xml.etree.ElementTree as tree
+    from xml.etree.ElementTree import fromstring
 
     hostile = "<script>alert(1)</script>"
     found = {
@@ -195,6 +195,6 @@ def test_the_page_survives_missing_values_and_escapes_what_it_is_given():
     }
     page = render_elemnet(found)
     assert "alert(1)</script>" not in page
-    tree.fromstring(page[page.index("<html") :])
+    fromstring(page[page.index("<html") :])
     with pytest.raises(StudyError, match="schema"):
         render_elemnet({"schema": "another"})

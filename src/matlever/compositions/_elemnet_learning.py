@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from matlever.compositions._elemnet_rows import positions, selected, split_groups, sums_to_one
+from matlever.compositions._elemnet_rows import dense, positions, split_groups, sums_to_one
 from matlever.compositions.compositions import Compositions
 from matlever.compositions.elements import ELEMENTS
 from matlever.exceptions import DataError, NotEnoughDataError, SettingsError
@@ -62,7 +62,7 @@ class LearningElemNet(BaseEstimator):
         """Return checked fractions and targets (n, t); set what describes the inputs."""
         self._validate_params()
         if isinstance(X, Compositions):
-            X = selected(X, ELEMENTS if self.elements is None else self.elements)
+            X = dense(X, ELEMENTS if self.elements is None else self.elements)
         x, targets = validate_data(
             self, X, y, multi_output=True, y_numeric=True, dtype=np.float32, ensure_min_samples=2
         )

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from matlever.compositions._elemnet_intervals import HeldOutScores
-from matlever.compositions._elemnet_rows import refuse_other_sums, selected
+from matlever.compositions._elemnet_rows import BLOCK, refuse_other_sums, selected
 from matlever.compositions.compositions import Compositions
 from matlever.compositions.elements import ELEMENTS
 from matlever.exceptions import DataError, NotEnoughDataError, SettingsError
@@ -25,7 +25,6 @@ Float = NDArray[np.float64]
 Array32 = NDArray[np.float32]
 
 N_LAYERS = 17
-_BLOCK = 8192  # compositions whose fractions are held at once
 
 
 class PredictingElemNet:
@@ -167,8 +166,8 @@ class PredictingElemNet:
             return
         if not len(X):
             raise NotEnoughDataError("There are no compositions to predict.")
-        for start in range(0, len(X), _BLOCK):
-            yield self._new_rows(X[start : start + _BLOCK], start)
+        for start in range(0, len(X), BLOCK):
+            yield self._new_rows(X[start : start + BLOCK], start)
 
     def _new_rows(self, X: Any, first: int = 0) -> Array32:
         if isinstance(X, Compositions):

@@ -12,11 +12,22 @@ from matlever.compositions.compositions import Compositions
 from matlever.compositions.elements import ELEMENTS
 from matlever.exceptions import DataError, Fault, NotEnoughDataError, SettingsError
 
-__all__ = ["composition_groups", "positions", "refuse_other_sums", "selected", "split_groups"]
+__all__ = [
+    "BLOCK",
+    "composition_groups",
+    "dense",
+    "joined_groups",
+    "positions",
+    "refuse_other_sums",
+    "selected",
+    "split_groups",
+    "sums_to_one",
+]
 
 Rows = NDArray[np.intp]
 Float = NDArray[np.float64]
 
+BLOCK = 8192  # compositions whose fractions are held at once
 _ALIKE = 6  # decimals of a fraction
 _SUM = 1e-3  # how far from 1 the fractions of a row may sum to
 _SHOWN = 10
@@ -54,6 +65,14 @@ def selected(X: Compositions, elements: Sequence[str], *, first: int = 0) -> Flo
             for i in rows
         )
     return fractions[:, columns]
+
+
+def dense(X: Compositions, elements: Sequence[str]) -> NDArray[np.float32]:
+    """Return :func:`selected` of all rows as float32, with a block of them in float64 at a time."""
+    found = np.empty((len(X), len(elements)), dtype=np.float32)
+    for start in range(0, len(X), BLOCK):
+        found[start : start + BLOCK] = selected(X[start : start + BLOCK], elements, first=start)
+    return found
 
 
 def refuse_other_sums(x: NDArray[Any], *, first: int = 0) -> None:

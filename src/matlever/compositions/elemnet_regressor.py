@@ -192,8 +192,8 @@ class ElemNetRegressor(RegressorMixin, PredictingElemNet, LearningElemNet):
         """Return a regressor with the paper's settings, for a GPU.
 
         Full width and dropout, 86 elements, batches of 32, Adam with a constant step size of 1e-4,
-        mean absolute error, and training that ends 200 epochs after the lowest validation error
-        (the paper's printed patience; its repository says 200 looks, one every 1,000 steps).
+        mean absolute error, and training that ends 200 epochs after the lowest validation error, as
+        in the authors' repository (``dl_regressors.py`` and its sample configuration).
 
         Parameters
         ----------

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from matlever.report._text import DASH, count, fixed, percent, text
+from matlever.report._text import DASH, count, fixed, percent, text, trimmed
 from matlever.report._values import items, mapping, number, numbers, pick, records, string
 from matlever.report.elemnet_figures import (
     CURVE_LINES,
@@ -97,11 +97,19 @@ def _accuracy(results: Mapping[str, Any]) -> str:
         ("Predicted against computed", parity_svg(mapping(networks.get("points")))),
         ("What averaging brings", members_svg(networks, published)),
     )
+    settings = mapping(results.get("settings"))
+    last = {
+        "step": f"twice the width, {count(number(settings.get('epochs')))} epochs, steps up to "
+        f"{trimmed(number(settings.get('learning_rate')))}, an ensemble of "
+        f"{count(number(settings.get('members')))}",
+        "mae": networks.get("validation"),
+    }
+    steps_made = records(results.get("ladder"))
     ladder = "".join(
         f'<tr><th scope="row">{text(string(row.get("step")), 120)}</th>'
         + _cells(_fixed(row.get("mae"), 4))
         + "</tr>"
-        for row in records(results.get("ladder"))
+        for row in ([*steps_made, last] if steps_made else [])
     )
     steps = (
         "<h3>What it took</h3><p>Single networks at half the width of the ensemble's, scored on "

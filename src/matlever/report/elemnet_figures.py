@@ -196,9 +196,9 @@ def element_svg(groups: Mapping[str, Any], picture: Mapping[str, Any]) -> str:
     axes.plot(x[others], y[others], ".", color=colour("thread"), markersize=4)
     for members, name, mark in zip(known, GROUP_COLOURS, _MARKS, strict=False):
         rows = [symbols.index(symbol) for symbol in members if symbol in symbols]
-        axes.plot(x[rows], y[rows], mark, color=colour(name), markersize=5)
+        axes.plot(x[rows], y[rows], mark, color=colour(name), markersize=5, zorder=5)
         for row in rows:
-            write(axes, x[row], y[row], f" {symbols[row]}", color=colour(name), va="bottom")
+            write(axes, x[row], y[row], f"  {symbols[row]}", color=colour(name), va="bottom")
     _components(axes, picture)
     return to_svg(figure, f"elements-{layer}", f"Pure elements in layer {layer}.")
 

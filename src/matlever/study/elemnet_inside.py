@@ -51,7 +51,7 @@ def element_groups(model: ElemNetRegressor) -> dict[str, Any]:
     found : dict
         ``layers``: for each of layers 0 to 16 the share of the main-group elements whose nearest
         neighbour (among the elements of the four groups, by angle in the layer) is of their own
-        group; by chance it is ``chance``. ``pictures``: two components of layers 1, 2 and 8,
+        group; by chance it is ``chance``. ``pictures``: two components of layers 1, 2 and 4,
         of the four groups, with the variance they hold. ``alkali_order``: rank correlation of the
         first component of the alkali metals alone with their period, layer by layer.
     """
@@ -65,7 +65,7 @@ def element_groups(model: ElemNetRegressor) -> dict[str, Any]:
         layers.append(_neighbours_alike(h, group))
         order.append(_order(h[: len(GROUPS[0][1])]))
     pictures = []
-    for layer in (1, 2, 8):
+    for layer in (1, 2, 4):
         h = model.activations(_pure(every), layer)
         at, share = _two_components(h, n_fitted=len(symbols))
         pictures.append(
@@ -121,7 +121,8 @@ def charge_balance(model: ElemNetRegressor) -> dict[str, Any]:
     found : dict
         ``linear``: area under the ROC curve of a linear classifier on the activations of each
         layer 0 to 16, for metals whose compounds it has not seen; ``plane``: the same on the first
-        two principal components; ``members``: ``linear`` of every member of the ensemble;
+        two principal components; ``first_component``: the share of the variance the first one
+        holds; ``members``: ``linear`` of every member of the ensemble;
         ``energy``: with the predicted energy alone. ``pictures`` of two components at layers 1, 8
         and the best one.
     """
@@ -131,13 +132,14 @@ def charge_balance(model: ElemNetRegressor) -> dict[str, Any]:
         for member in range(len(model.networks_))
     ]
     hidden = [model.activations(compounds, layer) for layer in _LAYERS]
-    plane = [_probe(_two_components(h)[0], balanced, metal) for h in hidden]
+    projected = [_two_components(h) for h in hidden]
+    plane = [_probe(at, balanced, metal) for at, _ in projected]
     best = int(np.argmax(np.mean(linear, axis=0)))
     pictures = []
     for layer in sorted({1, 8, best}):
         if layer == 0:
             continue
-        at, share = _two_components(hidden[layer])
+        at, share = projected[layer]
         pictures.append(
             {
                 "layer": layer,
@@ -154,6 +156,7 @@ def charge_balance(model: ElemNetRegressor) -> dict[str, Any]:
         "linear": linear[0],
         "members": linear,
         "plane": plane,
+        "first_component": [share[0] for _, share in projected],
         "energy": _probe(model.predict(compounds)[:, None], balanced, metal),
         "best_layer": best,
         "pictures": pictures,

@@ -34,14 +34,16 @@ METHODS: tuple[tuple[str, str], ...] = (
     ("forest_magpie", "Random forest, Magpie"),
     ("scratch", "ElemNet from scratch"),
     ("tuned", "ElemNet pretrained, all layers fine-tuned"),
-    ("tuned_frozen", "ElemNet pretrained, first 8 layers frozen"),
+    ("tuned_frozen", "ElemNet pretrained, first 4 layers frozen"),
+    ("tuned_frozen_8", "ElemNet pretrained, first 8 layers frozen"),
     ("svr_fractions", "Support vectors on fractions"),
-    ("svr_activations", "Support vectors on layer 8 of the pretrained network"),
-    ("ridge_activations", "Ridge on layer 8 of the pretrained network"),
-    ("forest_activations", "Random forest on layer 8 and Magpie"),
+    ("svr_activations", "Support vectors on layer 4 of the pretrained network"),
+    ("ridge_activations", "Ridge on layer 4 of the pretrained network"),
+    ("forest_activations", "Random forest on layer 4 and Magpie"),
 )
 _FOLDS = 5
-_FROZEN = 8
+_LAYER = 4  # ends the widest layers; deeper ones hold little but the energy
+_DEEP = 8
 _STEPS = 600
 
 
@@ -85,7 +87,7 @@ def transfer_scores(
         "rows": len(table),
         "n_folds": _FOLDS,
         "n_repeats": sizes.gap_repeats,
-        "frozen": _FROZEN,
+        "layer": _LAYER,
         "shared": float(np.isin(names, np.array(known.formulas)).mean()),
         "reference": best,
         "methods": [
@@ -110,9 +112,9 @@ def _predictions(
     scratch = ElemNetRegressor(**(model.get_params() | steps | {"random_state": seed}))
     tuned = {
         name: model.fine_tune(c, y, freeze=freeze, learning_rate=1e-3, **steps)
-        for name, freeze in (("tuned", 0), ("tuned_frozen", _FROZEN))
+        for name, freeze in (("tuned", 0), ("tuned_frozen", _LAYER), ("tuned_frozen_8", _DEEP))
     }
-    h, h_new = (model.activations(one, _FROZEN) for one in (c, new))
+    h, h_new = (model.activations(one, _LAYER) for one in (c, new))
     fractions, fractions_new = (features(one, "fractions") for one in (c, new))
     magpie, magpie_new = (features(one, "magpie") for one in (c, new))
     ridge = make_pipeline(StandardScaler(), RidgeCV(np.logspace(0, 5, 16)))
