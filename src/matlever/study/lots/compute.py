@@ -102,7 +102,7 @@ def _fitted(
     """Return the regressor of all lots, fitted or taken from its part."""
 
     def fit() -> State:
-        model = study_regressor(settings)
+        model = study_regressor(settings, lots.tiles)
         model.fit(
             lots.tiles,
             lots.of_tiles(target),

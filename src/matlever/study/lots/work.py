@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.base import clone
 
+from matlever.micrographs import Tiles
 from matlever.study.lots.data import LotData
 from matlever.study.lots.editors import demo_matches
 from matlever.study.lots.scoring import n_validation_fits, study_regressor
@@ -102,14 +104,7 @@ def planned_work(lots: LotData, settings: LotsSettings, n_lots: int) -> Work:
         Lots to explain.
     """
     tiles = lots.tiles
-    some = tiles[np.unique(np.linspace(0, len(tiles) - 1, _TIMED_TILES).astype(np.intp))]
-    trial = study_regressor(settings).set_params(epochs=1)
-    took = []
-    for _ in range(2):  # the first loads libraries and lays out memory, which happens only once
-        start = time.perf_counter()
-        trial.fit(some, np.linspace(0.0, 1.0, len(some)))
-        took.append(time.perf_counter() - start)
-    whole = min(took) / len(some) * len(tiles) * settings.epochs
+    whole = _fit_seconds(tiles, settings)
     of_64_px = tiles.shape[1] * tiles.shape[2] / 64**2
     edited = settings.editor != "none" and bool(lots.attribute_names)
     exact = settings.editor == "exact"
@@ -130,3 +125,21 @@ def planned_work(lots: LotData, settings: LotsSettings, n_lots: int) -> Work:
         n_edits=n_lots * (swept + changed) if edited else 0,
         n_fits=n_validation_fits(settings),
     )
+
+
+def _fit_seconds(tiles: Tiles, settings: LotsSettings) -> float:
+    """Return how long a fit to all tiles will take, from fits to some of them."""
+    some = tiles[np.unique(np.linspace(0, len(tiles) - 1, _TIMED_TILES).astype(np.intp))]
+    regressor = study_regressor(settings, tiles)
+    trial = clone(regressor).set_params(epochs=1, head_epochs=0)
+    took = []
+    for _ in range(2):  # the first loads libraries and lays out memory, which happens only once
+        start = time.perf_counter()
+        trial.fit(some, np.linspace(0.0, 1.0, len(some)))
+        took.append(time.perf_counter() - start)
+    each = min(took) * settings.epochs
+    if regressor.head_epochs:  # features of whole tiles, in two views
+        start = time.perf_counter()
+        trial.predict(some)
+        each += 2 * (time.perf_counter() - start)
+    return each / len(some) * len(tiles)
