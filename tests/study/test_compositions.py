@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from matlever.cli import main
+from matlever.compositions import CompositionEncoder
 from matlever.exceptions import DataError, SettingsError
 from matlever.study import load_study, run_study, study_settings
 from matlever.study.kinds import kind_of
@@ -141,3 +142,22 @@ def test_a_column_that_is_no_input_cannot_hold_formulas(alloys) -> None:
     settings = study_settings(alloys, ["y"], formula="alloys")
     with pytest.raises((SettingsError, DataError), match="alloys"):
         kind_of(settings).read(settings)
+
+
+def test_sodium_is_no_word_for_nothing_and_case_is_chemistry(tmp_path) -> None:
+    formulas = ["Na", "No", "BAs", "BaS", "NaCl", "KCl", "NaBr", "KBr", "LiF", "N/A"]
+    frame = pd.DataFrame({"formula": formulas, "y": np.arange(10.0)})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    settings = study_settings(tmp_path / "t.csv", ["y"], formula="formula")
+    table = kind_of(settings).read(settings)
+    assert table.n_rows == 9
+    assert table.frame.loc[2, "Na"] == 1.0
+    assert not any("capitals" in warning for warning in table.warnings)
+
+
+def test_traces_of_an_element_do_not_make_its_attributes_jump() -> None:
+    rows = pd.DataFrame({"Al": [0.5, 0.8, 0.4], "Ni": [0.5, 0.2, 0.6], "Xe": [0.0, 0.0, 0.0]})
+    encoder = CompositionEncoder().fit(rows)
+    trace = pd.DataFrame({"Al": [0.5, 0.5], "Ni": [0.5, 0.5 - 1e-6], "Xe": [0.0, 1e-6]})
+    pure, doped = encoder.transform(trace)
+    np.testing.assert_allclose(doped, pure, atol=1e-3)

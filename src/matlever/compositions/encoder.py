@@ -18,6 +18,7 @@ from matlever.storage import State, restore
 __all__ = ["FRACTION", "CompositionEncoder", "element_of"]
 
 FRACTION = " fraction"
+_TRACE = 0.01
 _Z = {symbol: j for j, symbol in enumerate(ELEMENTS)}
 
 
@@ -38,8 +39,8 @@ class CompositionEncoder(TransformerMixin, BaseEstimator):
 
     A row's fractions are divided by their sum, so that per cent will do as well. Rows where all
     fractions are zero are refused. Physical attributes such as the largest electronegativity jump
-    when a trace of an element appears: elements below half the smallest share that any training
-    row has of any are left out of them.
+    when a trace of an element appears: elements below half of what 99 % of the shares in the
+    training rows exceed are left out of them.
 
     Parameters
     ----------
@@ -124,7 +125,7 @@ class CompositionEncoder(TransformerMixin, BaseEstimator):
             )
         self.others_ = [name for name in names if name not in self.columns_]
         shares = self._shares(X)
-        self.trace_ = float(shares[shares > 0].min()) / 2
+        self.trace_ = float(np.quantile(shares[shares > 0], _TRACE)) / 2
         self.rest_ = None
         if self.others_ and self.rest is not None:
             self.rest_ = clone(self.rest).fit(X[self.others_])

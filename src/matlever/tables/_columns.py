@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -90,13 +91,15 @@ def understand_column(
         Line numbers in the file.
     header, name, unit, file : str
         For messages; `unit` is the one in the header, or None.
-    kind : {"numeric", "categorical", "date"} or None
+    kind : {"numeric", "categorical", "date", "formula"} or None
         What the user says it holds; None finds out.
     decimal : {".", ","} or None
         The decimal mark the user gave; None finds out.
     file_decimal : {".", ","} or None
         What the other columns tell about it.
     """
+    if kind == "formula":
+        return _as_formulas(cells)
     counts: Counter[str] = Counter(cell for cell in cells if isinstance(cell, str))
     place = Place(rows, header, name, file)
     if kind in (None, "numeric") and decimal != ",":
@@ -137,6 +140,20 @@ def understand_column(
             f"{name!r} holds dates whose day and month cannot be told apart; it is read as words. "
             "Write dates as yyyy-mm-dd."
         )
+    return draft
+
+
+def _as_formulas(cells: Sequence[Cell]) -> Draft:
+    """Return a column of formulas: "Na" and "No" are elements there, not words for nothing."""
+    words: list[str | None] = []
+    for cell in cells:
+        text = cell_text(cell)
+        is_element = re.fullmatch("[A-Z][a-z]", text) is not None
+        missing = text == "" or (is_missing_word(text) and not is_element)
+        words.append(None if missing else text)
+    draft = Draft("categorical", np.full(len(cells), np.nan), words)
+    if all(word is None for word in words):
+        draft.kind = "empty"
     return draft
 
 

@@ -77,16 +77,12 @@ def _tuple(values: str | Sequence[str], what: str) -> tuple[str, ...]:
 
 @dataclass
 class Roles:
-    """The role of each column by position, and the positions of the targets in their order.
-
-    Columns of formulas may hold another word in each row.
-    """
+    """The role of each column by position, and the positions of the targets in their order."""
 
     roles: list[ColumnRole]
     targets: list[int]
     kinds: dict[int, str]
     faults: list[Fault]
-    formulas: set[int] = field(default_factory=set)
 
     @property
     def inputs(self) -> list[int]:
@@ -113,12 +109,9 @@ def assign_roles(names: ColumnNames, request: Request, file: str) -> Roles:
     ignored = positions(request.ignore, "columns to ignore")
     inputs = None if request.inputs is None else positions(request.inputs, "input")
     kinds: dict[int, str] = {}
-    formulas: set[int] = set()
     for name, kind in request.kinds.items():
         for position in positions([name], "kind"):
-            kinds[position] = "categorical" if kind == "formula" else kind
-            if kind == "formula":
-                formulas.add(position)
+            kinds[position] = kind
     if not request.targets:
         known = [n for n, header in zip(names.names, names.headers, strict=True) if header]
         faults.append(
@@ -152,4 +145,4 @@ def assign_roles(names: ColumnNames, request: Request, file: str) -> Roles:
         roles[k] = "target"
     for k in group:
         roles[k] = "group"
-    return Roles(roles, targets, kinds, faults, formulas)
+    return Roles(roles, targets, kinds, faults)

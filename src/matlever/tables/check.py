@@ -231,7 +231,7 @@ class _Check:
         for name, original in copies_of(self.frame[list(inputs)]).items():
             self._set_aside(inputs[name], f"is a copy of {self.headers[original]!r}")
         for k in self.roles.inputs:
-            if self.drafts[k].kind != "categorical" or k in self.roles.formulas:
+            if self.drafts[k].kind != "categorical" or self.roles.kinds.get(k) == "formula":
                 continue
             n_levels = int(self.frame[self.names.names[k]].nunique())
             if n_levels > n_rows / 2:

@@ -178,7 +178,10 @@ class TreeEnsemble(RegressorMixin, BaseEstimator):
             mean[block] = values.mean(axis=2)
             if return_std:
                 std[block] = self.y_scale_ * values.std(axis=2)
-        mean = shaped(self, self.y_mean_ + self.y_scale_ * mean)
+        mean = self.y_mean_ + self.y_scale_ * mean
+        # What is left of a zero by rounding: trees that agree on it should say zero.
+        noise = _ROUNDING * (np.abs(self.y_mean_) + self.y_scale_)
+        mean = shaped(self, np.where(np.abs(mean) < noise, 0.0, mean))
         return (mean, shaped(self, std)) if return_std else mean
 
     def to_state(self) -> State:
@@ -227,6 +230,7 @@ class TreeEnsemble(RegressorMixin, BaseEstimator):
         return tags
 
 
+_ROUNDING = 16 * np.finfo(np.float64).eps
 _BLOCK_VALUES = 2**22  # of single trees, held at a time
 _ARRAYS = {"X_mean": "d", "X_scale": "d", "y_mean": "t", "y_scale": "t", "spread": "t"}
 

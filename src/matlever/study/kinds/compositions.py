@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler
 
 from matlever.compositions import ELEMENTS, CompositionEncoder, Compositions, parse_formulas
 from matlever.compositions.encoder import FRACTION
@@ -16,7 +18,7 @@ from matlever.compositions.restore import restore
 from matlever.exceptions import DataError, Fault, ModelFileError, SettingsError
 from matlever.knobs import KnobSpace, TableEditor
 from matlever.storage import State
-from matlever.study.kinds.tables import DEFAULT, TableKind, best_of, settled
+from matlever.study.kinds.tables import DEFAULT, RIDGE, TableKind, best_of, ridge, settled
 from matlever.study.settings import StudySettings
 from matlever.tables import (
     Column,
@@ -147,7 +149,14 @@ class CompositionKind(TableKind):
             name: TableRegressor(one, asked[name][1], log_targets=settings.log_targets)
             for name, one in ready.items()
         }
-        return {**super().candidates(n_rows, settings), DEFAULT: best_of(models, settings)}
+        # An element that only the held-out rows have is a column without spread before it comes:
+        # without clipping, a straight line would lead anywhere.
+        clipped = make_pipeline(MinMaxScaler(clip=True), ridge())
+        return {
+            **super().candidates(n_rows, settings),
+            RIDGE: TableRegressor(clipped, self.encoder, log_targets="never"),
+            DEFAULT: best_of(models, settings),
+        }
 
     def described(self, fitted: TableRegressor, asked: TableRegressor | BestOf) -> str:
         """Return what the default model is after fitting, in words."""

@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.dummy import DummyRegressor
-from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler
 
 from matlever.compositions import Compositions, magpie_features
 from matlever.crystals import CGCNNRegressor, Crystals, check_crystals, read_crystals
@@ -26,7 +25,7 @@ from matlever.exceptions import DataError, SettingsError
 from matlever.knobs import TableEditor
 from matlever.storage import State
 from matlever.study.detect import holds_crystals
-from matlever.study.kinds.tables import ALPHAS, DEFAULT, MEAN, RIDGE
+from matlever.study.kinds.tables import DEFAULT, MEAN, RIDGE, ridge
 from matlever.study.settings import StudySettings
 from matlever.tables import Change, Column, Table
 
@@ -200,10 +199,9 @@ class CrystalKind:
             random_state=settings.seed,
             device=settings.device,
         )
-        ridge = make_pipeline(StandardScaler(), RidgeCV(ALPHAS))
         return {
             DEFAULT: StructureRegressor(network, self._library),
-            RIDGE: make_pipeline(_Physical(self._library), ridge),
+            RIDGE: make_pipeline(_Physical(self._library), MinMaxScaler(clip=True), ridge()),
             MEAN: make_pipeline(_Physical(self._library), DummyRegressor()),
         }
 

@@ -32,7 +32,7 @@ from matlever.tables.models import candidate_regressors
 from matlever.tables.small_table import MEMBER_NAMES
 from matlever.validation import BestOf
 
-__all__ = ["ALPHAS", "DEFAULT", "MEAN", "RIDGE", "TableKind", "best_of", "settled"]
+__all__ = ["DEFAULT", "MEAN", "RIDGE", "TableKind", "best_of", "ridge", "settled"]
 
 DEFAULT = "matlever default"
 RIDGE = "ridge regression"
@@ -40,7 +40,7 @@ MEAN = "mean of the training rows"
 
 # Folds of the choice between models of larger tables, inside each training set.
 _CHOICE_FOLDS = 3
-ALPHAS = tuple(np.logspace(-3, 4, 15))
+_ALPHAS = tuple(np.logspace(-3, 4, 15))
 
 
 _READING = (
@@ -91,10 +91,9 @@ class TableKind:
     def candidates(self, n_rows: int, settings: StudySettings) -> dict[str, TableRegressor]:
         """Return the models that are scored: the default and the two every score is beside."""
         regressor = best_of(settled(self.regressors(n_rows, settings), settings), settings)
-        ridge = make_pipeline(StandardScaler(), RidgeCV(ALPHAS))
         return {
             DEFAULT: TableRegressor(regressor, self.encoder, log_targets=settings.log_targets),
-            RIDGE: TableRegressor(ridge, self.encoder, log_targets="never"),
+            RIDGE: TableRegressor(ridge(), self.encoder, log_targets="never"),
             MEAN: TableRegressor(DummyRegressor(), log_targets="never"),
         }
 
@@ -137,6 +136,11 @@ class TableKind:
     def facts(self) -> Mapping[str, Any]:
         """Return nothing: the columns say it all."""
         return {}
+
+
+def ridge() -> BaseEstimator:
+    """Return ridge regression on standardised inputs, with a penalty chosen by leaving rows out."""
+    return make_pipeline(StandardScaler(), RidgeCV(_ALPHAS))
 
 
 def settled(
