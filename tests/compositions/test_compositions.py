@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -129,3 +132,14 @@ def test_properties_are_filled_only_on_demand() -> None:
     assert not np.isnan(np.array(list(element_properties(fill=True).values()))).any()
     with pytest.raises(ValueError, match="read-only"):
         element_properties()["Number"][0] = 3
+
+
+def test_formulas_and_features_load_numpy_only() -> None:
+    code = (
+        "import sys, matlever.compositions as room; "
+        "room.magpie_features(room.parse_formulas(['NaCl']).fractions); "
+        "room.site_descriptors(['La3+'], ['Al3+']); "
+        "print([m for m in ('torch', 'sklearn', 'pandas', 'scipy') if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
