@@ -99,10 +99,18 @@ def test_frozen_layers_keep_their_weights_and_the_first_model_does_not_change():
 def test_tuning_with_the_old_head_starts_where_the_model_stood():
     x, y = rows(80)
     model = ElemNetRegressor(width=0.02, least_steps=150).fit(x, y)
-    tuned = model.fine_tune(x, y, new_head=False, learning_rate=1e-9, epochs=1, least_steps=1)
+    tuned = model.fine_tune(x, y, redraw=0, learning_rate=1e-9, epochs=1, least_steps=1)
     np.testing.assert_allclose(tuned.predict(x), model.predict(x), atol=1e-5)
-    with pytest.raises(SettingsError, match="new_head=False"):
-        model.fine_tune(x, np.stack([y, y], axis=1), new_head=False)
+    with pytest.raises(SettingsError, match="redraw=0"):
+        model.fine_tune(x, np.stack([y, y], axis=1), redraw=0)
+    with pytest.raises(SettingsError, match=r"redraw=14 .* 13 layers"):
+        model.fine_tune(x, y, freeze=4, redraw=14)
+    drawn = model.fine_tune(x, y, freeze=4, redraw=13, epochs=1, least_steps=1)
+    for place, (a, b) in enumerate(
+        zip(model.networks_[0].linear, drawn.networks_[0].linear, strict=True)
+    ):
+        far = (a.weight - b.weight).abs().max() > 0.05
+        assert far == (place >= 4)
     with pytest.raises(SettingsError, match="freeze=17"):
         model.fine_tune(x, y, freeze=17)
 

@@ -290,7 +290,7 @@ class ElemNetRegressor(RegressorMixin, PredictingElemNet, LearningElemNet):
         groups: ArrayLike | None = None,
         *,
         freeze: int = 0,
-        new_head: bool = True,
+        redraw: int = 1,
         epochs: int | None = None,
         least_steps: int | None = None,
         learning_rate: float | None = None,
@@ -309,8 +309,10 @@ class ElemNetRegressor(RegressorMixin, PredictingElemNet, LearningElemNet):
             Rows that are held out together.
         freeze : int, default=0
             Layers, counted from the inputs, that keep their weights; at most 16.
-        new_head : bool, default=True
-            Draw the last layer anew; otherwise the property must be the same, in the same unit.
+        redraw : int, default=1
+            Layers, counted from the output, whose weights are drawn anew. With 0 the property must
+            be the same, in the same unit. Deep layers of a well-trained network hold little but
+            its property, so that for another one drawing all that is not frozen can be better.
         epochs, least_steps : int, optional
             Default: those of this regressor.
         learning_rate : float, optional
@@ -325,8 +327,6 @@ class ElemNetRegressor(RegressorMixin, PredictingElemNet, LearningElemNet):
         tuned : ElemNetRegressor
             A new one; this one does not change.
         """
-        import torch
-
         check_is_fitted(self)
         if not 0 <= freeze < N_LAYERS:
             raise SettingsError(f"freeze={freeze} must be from 0 to {N_LAYERS - 1} layers.")
@@ -342,28 +342,40 @@ class ElemNetRegressor(RegressorMixin, PredictingElemNet, LearningElemNet):
             raise DataError(f"X has {x.shape[1]} columns, this network {self.n_features_in_}.")
         tuned._check_ranges()
         tuned._fit_seed = tuned._seed()
-        same = targets.shape[1] == len(self.target_scale_)
-        if not new_head and not same:
+        n_outputs = len(self.target_scale_)
+        if not 0 <= redraw <= N_LAYERS - freeze:
             raise SettingsError(
-                f"new_head=False keeps {len(self.target_scale_)} outputs; y has "
-                f"{targets.shape[1]} columns."
+                f"redraw={redraw} must be from 0 to the {N_LAYERS - freeze} layers not frozen."
+            )
+        if not redraw and targets.shape[1] != n_outputs:
+            raise SettingsError(
+                f"redraw=0 keeps {n_outputs} outputs; y has {targets.shape[1]} columns."
             )
         scale = targets.std(axis=0)
-        tuned.target_mean_ = targets.mean(axis=0) if new_head else self.target_mean_
-        tuned.target_scale_ = np.where(scale > 0, scale, 1.0) if new_head else self.target_scale_
+        tuned.target_mean_ = targets.mean(axis=0) if redraw else self.target_mean_
+        tuned.target_scale_ = np.where(scale > 0, scale, 1.0) if redraw else self.target_scale_
         # Elements that neither table holds still have no influence.
-        tuned.seen_ = self.seen_ | ((x != 0).any(axis=0) if freeze == 0 else False)
+        here = (x != 0).any(axis=0)
+        tuned.seen_ = self.seen_ if freeze else here if redraw == N_LAYERS else self.seen_ | here
         networks = [copy.deepcopy(network).to(self.device) for network in self.networks_]
-        if new_head:
-            for member, network in enumerate(networks):
-                fresh = tuned._fresh(x.shape[1], targets.shape[1], member)
-                network.config = dict(fresh.config)
-                with torch.no_grad():
-                    network.layers[-1] = fresh.layers[-1]
+        for member, network in enumerate(networks if redraw else []):
+            fresh = tuned._fresh(x.shape[1], targets.shape[1], member)
+            network.config = dict(fresh.config)
+            for place in range(N_LAYERS - redraw, N_LAYERS):
+                network.layers[place] = fresh.layers[place]
         units = joined_groups(x, groups)
         rows = np.arange(len(x))
         tuned._train(
-            networks, x, targets, units, rows, held_out, None, progress, frozen=freeze, new=False
+            networks,
+            x,
+            targets,
+            units,
+            rows,
+            held_out,
+            None,
+            progress,
+            frozen=freeze,
+            new=redraw == N_LAYERS,
         )
         tuned.calibration_ = None
         return tuned

@@ -35,7 +35,7 @@ METHODS: tuple[tuple[str, str], ...] = (
     ("scratch", "ElemNet from scratch"),
     ("tuned", "ElemNet pretrained, all layers fine-tuned"),
     ("tuned_frozen", "ElemNet pretrained, first 4 layers frozen"),
-    ("tuned_frozen_8", "ElemNet pretrained, first 8 layers frozen"),
+    ("tuned_redrawn", "ElemNet pretrained, first 4 layers frozen, the others drawn anew"),
     ("svr_fractions", "Support vectors on fractions"),
     ("svr_activations", "Support vectors on layer 4 of the pretrained network"),
     ("ridge_activations", "Ridge on layer 4 of the pretrained network"),
@@ -43,7 +43,7 @@ METHODS: tuple[tuple[str, str], ...] = (
 )
 _FOLDS = 5
 _LAYER = 4  # ends the widest layers; deeper ones hold little but the energy
-_DEEP = 8
+_N_LAYERS = 17
 _STEPS = 600
 
 
@@ -110,10 +110,16 @@ def _predictions(
     c, new, y = train.compositions, test.compositions, train.y
     steps: dict[str, Any] = {"epochs": 1, "least_steps": min(_STEPS, sizes.least_steps)}
     scratch = ElemNetRegressor(**(model.get_params() | steps | {"random_state": seed}))
-    tuned = {
-        name: model.fine_tune(c, y, freeze=freeze, learning_rate=1e-3, **steps)
-        for name, freeze in (("tuned", 0), ("tuned_frozen", _LAYER), ("tuned_frozen_8", _DEEP))
+    ways: dict[str, dict[str, Any]] = {
+        "tuned": {"learning_rate": 1e-3},
+        "tuned_frozen": {"learning_rate": 1e-3, "freeze": _LAYER},
+        "tuned_redrawn": {
+            "learning_rate": model.learning_rate,
+            "freeze": _LAYER,
+            "redraw": _N_LAYERS - _LAYER,
+        },
     }
+    tuned = {name: model.fine_tune(c, y, **steps, **way) for name, way in ways.items()}
     h, h_new = (model.activations(one, _LAYER) for one in (c, new))
     fractions, fractions_new = (features(one, "fractions") for one in (c, new))
     magpie, magpie_new = (features(one, "magpie") for one in (c, new))

@@ -200,6 +200,7 @@ def _transfer(transfer: Mapping[str, Any]) -> str:
         f"Measured band gaps, {transfer['rows']} rows, {transfer['n_folds']} folds by composition: "
         f"pretraining {helps} (MAE {tuned['mae']:.3f} eV fine-tuned in all layers, "
         f"{by_key['tuned_frozen']['mae']:.3f} with the first {transfer['layer']} frozen, "
+        f"{by_key['tuned_redrawn']['mae']:.3f} with the others drawn anew, "
         f"{by_key['scratch']['mae']:.3f} from scratch); the fine-tuned network is {beats} the "
         f"better forest ({reference['mae']:.3f}; difference {gap['mean']:+.3f} ± {gap['se']:.3f}). "
         f"Best: {best['name']}, {best['mae']:.3f}. {transfer['shared']:.0%} of the rows are "
