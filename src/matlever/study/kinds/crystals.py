@@ -93,7 +93,8 @@ class CrystalKind:
         inputs = library.frame()
         rows = pd.RangeIndex(2, len(crystals) + 2, name="row")
         inputs.index = pd.Index(rows)
-        targets = properties[names].astype(float).set_axis(inputs.index)
+        short = dict(zip(names, _short_names(names, list(inputs.columns)), strict=True))
+        targets = properties[names].astype(float).set_axis(inputs.index).rename(columns=short)
         formulas = pd.Series(crystals.formulas, inputs.index, name=FORMULA, dtype="str")
         group: Any = formulas
         if settings.group is not None:
@@ -104,15 +105,15 @@ class CrystalKind:
             *(
                 Column(
                     name,
-                    name,
-                    _unit(name),
+                    header,
+                    _unit(header)[1],
                     role="target",
                     n_missing=int(targets[name].isna().sum()),
                     n_distinct=int(targets[name].nunique()),
                     lower=float(targets[name].min()),
                     upper=float(targets[name].max()),
                 )
-                for name in names
+                for header, name in short.items()
             ),
             Column(
                 str(group.name),
@@ -298,12 +299,19 @@ def _column(inputs: pd.DataFrame, name: str, library: CrystalLibrary) -> Column:
     )
 
 
-def _unit(name: str) -> str | None:
-    """Return the unit that the end of a name says."""
+def _short_names(names: Sequence[str], taken: Sequence[str]) -> list[str]:
+    """Return names without their units, where they are then still different."""
+    short = [_unit(name)[0] for name in names]
+    alone = len(set(short)) == len(short) and not {*short, FORMULA} & {*taken}
+    return short if alone else list(names)
+
+
+def _unit(name: str) -> tuple[str, str | None]:
+    """Return a name without its unit, and the unit that its end says."""
     for end, unit in (("_ev_atom", "eV/atom"), ("_ev", "eV"), ("_gpa", "GPa")):
-        if name.lower().endswith(end):
-            return unit
-    return None
+        if name.lower().endswith(end) and len(name) > len(end):
+            return name[: -len(end)], unit
+    return name, None
 
 
 def _digest(crystals: Crystals, targets: pd.DataFrame) -> str:
