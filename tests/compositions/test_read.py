@@ -83,6 +83,14 @@ def test_all_faults_of_formulas_and_targets_come_together(tmp_path: Path) -> Non
     assert [fault.row for fault in error.faults] == [3, 4, 5, 6, 6, 7, 7]
 
 
+def test_a_row_with_an_empty_formula_and_something_else_is_not_lost(tmp_path: Path) -> None:
+    path = written(tmp_path, "formula,y,note\nNaCl,1,a\n,,forgotten\n,,\n  ,,\nKCl,2,\n")
+    says(path, "runs.csv, row 3, column 'formula': the formula is empty")
+    path = written(tmp_path, "formula,y,note\nNaCl,1,a\n,,\n  ,,\nKCl,2,\n")
+    assert read_compositions(path)[1].index.tolist() == [2, 5]
+    says(pd.DataFrame({"formula": ["NaCl", None]}), "row 1, column 'formula'")
+
+
 def test_missing_and_doubled_columns(tmp_path: Path) -> None:
     path = written(tmp_path, "Formula,gap,gap\nNaCl,1,2\n")
     says(

@@ -91,7 +91,9 @@ class _Text(BlockSource):
             for chunk in reader:
                 lines = np.arange(start, start + len(chunk), dtype=np.int64)
                 start += len(chunk)
-                yield lines, chunk[places].set_axis(list(columns), axis=1)
+                blank = is_blank(chunk)
+                frame = chunk[places].set_axis(list(columns), axis=1)
+                yield (lines[~blank], frame[~blank]) if blank.any() else (lines, frame)
 
 
 class _Whole(BlockSource):
@@ -177,7 +179,20 @@ def _from_workbook(path: Path) -> BlockSource:
         raise MissingExtraError("Reading .xlsx files", "openpyxl", "files") from error
     with _readable(path):
         frame = pd.read_excel(path, dtype=object, keep_default_na=False)
-    return _Whole(path.name, frame, np.arange(2, len(frame) + 2, dtype=np.int64))
+    kept = ~is_blank(frame)
+    return _Whole(path.name, frame[kept], np.flatnonzero(kept) + 2)
+
+
+def is_blank(frame: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which rows have nothing in any column."""
+    blank = np.ones(len(frame), dtype=bool)
+    for name in frame.columns:
+        if not blank.any():
+            break
+        cells = frame.loc[blank, name]
+        empty = cells.isna() | (cells.astype(str).str.strip() == "")
+        blank[blank] = empty.to_numpy(dtype=bool)
+    return blank
 
 
 def _open(path: Path) -> Any:

@@ -84,7 +84,8 @@ def read_compositions(
 
     Notes
     -----
-    Wholly empty lines are passed over. Reading stops after the block with the thousandth fault.
+    Lines of a text file or a sheet with nothing in any column are passed over. Reading stops after
+    the block with the thousandth fault.
 
     Examples
     --------
@@ -147,9 +148,6 @@ def _read(
     columns = list(dict.fromkeys([*part.columns, *wanted]))
     with closing(table.blocks(columns)) as blocks:
         for lines, frame in blocks:
-            kept = ~_is_blank(frame)
-            if not kept.all():
-                lines, frame = lines[kept], frame[kept]
             faults += part.add(table.file, lines, frame, decimal)
             values = np.empty((len(frame), len(wanted)))
             for place, name in enumerate(wanted):
@@ -171,18 +169,6 @@ def _read(
         columns=pd.Index(wanted),
         index=pd.Index(whole_lines, name="row"),
     )
-
-
-def _is_blank(frame: pd.DataFrame) -> NDArray[np.bool_]:
-    """Return which rows have nothing in any column that is read."""
-    blank = np.ones(len(frame), dtype=bool)
-    for name in frame.columns:
-        if not blank.any():
-            break
-        cells = frame.loc[blank, name]
-        empty = cells.isna() | (cells.astype(str).str.strip() == "")
-        blank[blank] = empty.to_numpy(dtype=bool)
-    return blank
 
 
 class _Formulas:
