@@ -1,4 +1,4 @@
-"""Studies of formulas and of a folder of crystals, on public data, from the command line's function.
+"""Studies of formulas and of a folder of crystals, on public data.
 
     python benchmarks/studies.py                 # both, about ten minutes of one core
     python benchmarks/studies.py --part crystals
