@@ -55,8 +55,8 @@ def read_site(written: str | Mapping[str, float], row: int | None = None) -> dic
             shares[match[1]] = shares.get(match[1], 0.0) + float(match[2] or 1)
     found: dict[Ion, float] = {}
     for name, share in shares.items():
-        match = _ION.fullmatch(name)
-        ion = (match[1], int(match[2] or 1)) if match else ("", 0)
+        parts = _ION.fullmatch(name)
+        ion = (parts[1], int(parts[2] or 1)) if parts else ("", 0)
         if ion not in _radii():
             near = ", ".join(f"{ion[0]}{charge}+" for charge in tabulated_charges(ion[0]))
             known = f"Known: {near}" if near else remedy

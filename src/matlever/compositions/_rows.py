@@ -46,7 +46,8 @@ class Rows:
 
     def sums(self) -> Float:
         """Return the sum of each row."""
-        return np.bincount(self.row_of_entry(), self.values, minlength=len(self))
+        sums = np.bincount(self.row_of_entry(), self.values, minlength=len(self))
+        return sums.astype(np.float64, copy=False)  # integers where there is no entry at all
 
     def scaled(self) -> Rows:
         """Return the rows divided by their sums."""
