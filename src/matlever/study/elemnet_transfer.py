@@ -24,7 +24,7 @@ from matlever.compositions import Compositions, ElemNetRegressor
 from matlever.study.elemnet_data import Labelled
 from matlever.study.elemnet_models import Sizes, features, forest
 
-__all__ = ["METHODS", "transfer_scores"]
+__all__ = ["METHODS", "fold_difference", "transfer_scores"]
 
 Array = NDArray[np.float64]
 
@@ -96,7 +96,7 @@ def transfer_scores(
                 "name": words,
                 "mae": float(np.mean(errors[name])),
                 "folds": errors[name],
-                "difference": _difference(errors[name], errors[best]),
+                "difference": fold_difference(errors[name], errors[best]),
             }
             for name, words in METHODS
         ],
@@ -149,7 +149,9 @@ def _support_vectors() -> Any:
     return make_pipeline(StandardScaler(), SVR(C=10.0, epsilon=0.05))
 
 
-def _difference(ours: list[float], other: list[float]) -> dict[str, float]:
+def fold_difference(
+    ours: list[float], other: list[float], n_folds: int = _FOLDS
+) -> dict[str, float]:
     """Return the mean difference over folds and its standard error.
 
     Folds share training rows; the variance is corrected for that: Nadeau and Bengio, Mach. Learn.
@@ -158,5 +160,5 @@ def _difference(ours: list[float], other: list[float]) -> dict[str, float]:
     gaps = np.array(ours) - np.array(other)
     if len(gaps) < 2:
         return {"mean": float(gaps.mean()), "se": 0.0}
-    corrected = gaps.var(ddof=1) * (1 / len(gaps) + 1 / (_FOLDS - 1))
+    corrected = gaps.var(ddof=1) * (1 / len(gaps) + 1 / (n_folds - 1))
     return {"mean": float(gaps.mean()), "se": float(np.sqrt(corrected))}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from matlever.study.elemnet_scores import crossing
+from matlever.study.elemnet_transfer import fold_difference
 
 __all__ = ["elemnet_sentences", "published_table", "whole_curve"]
 
@@ -186,23 +187,26 @@ def _intervals(networks: Mapping[str, Any]) -> str:
 
 def _transfer(transfer: Mapping[str, Any]) -> str:
     by_key = {one["key"]: one for one in transfer["methods"]}
-    reference = by_key[transfer["reference"]]
-    tuned = by_key["tuned"]
+    reference, tuned, scratch = (by_key[k] for k in (transfer["reference"], "tuned", "scratch"))
     best = min(transfer["methods"], key=lambda one: one["mae"])
     gap = tuned["difference"]
-    helps = "helps" if tuned["mae"] < by_key["scratch"]["mae"] else "does not help"
-    beats = (
-        "better than"
-        if gap["mean"] < -2 * gap["se"]
-        else ("worse than" if gap["mean"] > 2 * gap["se"] else "not to be told from")
-    )
+    gained = fold_difference(tuned["folds"], scratch["folds"], transfer["n_folds"])
+    helps = _told_apart(gained, "helps", "does harm", "neither helps nor harms clearly")
+    beats = _told_apart(gap, "better than", "worse than", "not to be told from")
     return (
         f"Measured band gaps, {transfer['rows']} rows, {transfer['n_folds']} folds by composition: "
         f"pretraining {helps} (MAE {tuned['mae']:.3f} eV fine-tuned in all layers, "
-        f"{by_key['tuned_frozen']['mae']:.3f} with the first {transfer['layer']} frozen, "
-        f"{by_key['tuned_redrawn']['mae']:.3f} with the others drawn anew, "
-        f"{by_key['scratch']['mae']:.3f} from scratch); the fine-tuned network is {beats} the "
-        f"better forest ({reference['mae']:.3f}; difference {gap['mean']:+.3f} ± {gap['se']:.3f}). "
-        f"Best: {best['name']}, {best['mae']:.3f}. {transfer['shared']:.0%} of the rows are "
-        "compounds whose formation energy was in pretraining."
+        f"{scratch['mae']:.3f} from scratch, difference {gained['mean']:+.3f} ± "
+        f"{gained['se']:.3f}; {by_key['tuned_frozen']['mae']:.3f} with the first "
+        f"{transfer['layer']} layers frozen, {by_key['tuned_redrawn']['mae']:.3f} with the others "
+        f"drawn anew as well). The fine-tuned network is {beats} the better forest "
+        f"({reference['mae']:.3f}; difference {gap['mean']:+.3f} ± {gap['se']:.3f}). Lowest: "
+        f"{best['name']}, {best['mae']:.3f}. {transfer['shared']:.0%} of the rows are compounds "
+        "whose formation energy was in pretraining."
     )
+
+
+def _told_apart(difference: Mapping[str, float], lower: str, higher: str, neither: str) -> str:
+    """Return a word for a difference of errors: beyond two standard errors, or neither."""
+    mean, error = difference["mean"], 2 * difference["se"]
+    return lower if mean < -error else higher if mean > error else neither
