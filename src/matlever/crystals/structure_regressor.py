@@ -11,8 +11,9 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from matlever.crystals.library import CrystalLibrary
+from matlever.crystals.restore import restore
 from matlever.exceptions import ModelFileError, SettingsError
-from matlever.storage import State, restore
+from matlever.storage import State
 
 __all__ = ["StructureRegressor"]
 
