@@ -94,7 +94,8 @@ def whole_site_descriptors(perovskites: Perovskites) -> Float:
     -------
     descriptors : ndarray of shape (n, 49)
         Four site descriptors, the charge of A (that of B is 6 less it), 22 properties of A and 22
-        of B; none was chosen for this target.
+        of B. No single property was picked, but this set was kept among several that were
+        compared on the folds it is scored on.
     """
     properties = np.column_stack(list(element_properties(fill=True).values()))
     of = [

@@ -79,9 +79,9 @@ def perovskite_sentences(
         f"{of(FULL, protocol=new_a)['mae']:.4f}; with whole ions on B "
         f"{of(ENSEMBLE, protocol=new_b)['mae']:.4f} and {of(FULL, protocol=new_b)['mae']:.4f}. "
         f"Random folds tell how well known ions are combined.",
-        "Read these figures as a little too good: about six sets of descriptors and several widths, "
-        "lengths and step sizes of the networks were compared on these same folds before the ones "
-        "shown were kept. No other perovskites were at hand to judge the choice by.",
+        "Read these figures as a little too good: about six sets of descriptors and several "
+        "widths, lengths and step sizes of the networks were compared on these same folds before "
+        "the ones shown were kept. No other perovskites were at hand to judge the choice by.",
         "What differs from the paper: its rows include mixed sites with their orderings; ours are "
         "the unmixed ones that could be rebuilt, with the lowest entry of each formula; radii "
         "missing at coordination 12 are extrapolated; folds, training and the width of the hidden "
