@@ -117,8 +117,8 @@ class Original:
         """Return standardised predictions, batch by batch."""
         network.eval()
         parts = []
-        for start in range(0, len(items), 4 * BATCH):
-            batch, _, _ = self.collate(items[start : start + 4 * BATCH])
+        for start in range(0, len(items), BATCH):
+            batch, _, _ = self.collate(items[start : start + BATCH])
             parts.append(network(*batch)[:, 0].numpy())
         return np.concatenate(parts)
 
@@ -175,7 +175,8 @@ def cgcnn_peer(n_seeds: int = 1) -> None:
             seconds = time.process_time() - begun
             found = original.predict(network, test) * scale[1] + scale[0]
             error = np.abs(found - truth).mean()
-            print(f"seed {seed}: original, constant rate {rate} {error:.4f} ({seconds:.1f} s)")
+            said = f"original, constant rate {rate} {error:.4f} ({seconds:.1f} s)"
+            print(f"seed {seed}: {said}", flush=True)
         same = outputs_of(copied(original, network), tests)[:, 0].numpy() * scale[1] + scale[0]
         print(f"seed {seed}: largest difference on copied weights {np.abs(same - found).max():.1e}")
         for name, settings in ways.items():

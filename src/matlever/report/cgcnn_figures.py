@@ -101,7 +101,7 @@ def sites_chart(result: Mapping[str, Any]) -> str:
         figure, axes = new_axes(980, 190, (46, 14, 24, 24))
         axes.set_xlim(-0.8, max(len(kind), 12) - 0.2)
         axes.set_ylim(min(every) - margin, max(every) + margin)
-        style_ticks(axes, "y", n=4)
+        style_ticks(axes, "y", n=6)
         axes.set_xticks([])
         axes.axhline(0.0, color=colour("thread"), linewidth=1.0)
         for place, row in enumerate(kind):

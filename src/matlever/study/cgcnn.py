@@ -58,7 +58,7 @@ _CANDIDATES: tuple[dict[str, Any], ...] = (
 _VARIANTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("full", "gated, mean pooling (the paper's network)", {}),
     ("ungated", "without the gate (equation 4)", {"gated": False}),
-    ("site", "sum of site contributions (linear pooling)", {"pooling": "site"}),
+    ("site", "mean of site contributions (linear pooling)", {"pooling": "site"}),
 )
 _FULL = {"choice_epochs": 30, "anchor_epochs": 14, "epochs": 80, "leak_epochs": 30, "seeds": 3}
 _QUICK = {"choice_epochs": 2, "anchor_epochs": 4, "epochs": 8, "leak_epochs": 3, "seeds": 2}
