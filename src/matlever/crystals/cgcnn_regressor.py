@@ -109,8 +109,8 @@ class CGCNNRegressor(RegressorMixin, BaseEstimator):
     training that was killed and is called again ends with the same weights (same machine and
     number of threads).
 
-    The members are not stacked into one network: on a processor, the time goes into tensors that
-    already fill its cache, and a stack would take as long as one network after another.
+    The members are trained one after another and not stacked into one network: the tensors of one
+    batch already fill the cache of a processor, so little was expected of it; it was not measured.
 
     References
     ----------
