@@ -166,7 +166,7 @@ class Job:
             columns["std"] = self._stds(kept)
         if self.hull is not None:
             columns["energy_above_hull"] = score
-            columns["is_known"] = self.hull.is_known(kept.fractions)
+            columns["is_known"] = self.hull.is_known(kept.compositions)
         return columns
 
     def _stds(self, kept: Candidates) -> Array:
