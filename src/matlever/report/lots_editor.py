@@ -87,15 +87,15 @@ def _criteria(card: Mapping[str, Any]) -> str:
         remark = text(_typeset(string(line.get("remark"))), 200)
         rows.append(
             f'<tr><th scope="row">{text(string(line.get("name")), 160)}</th>'
+            f"<td>{_STATES.get(state if isinstance(state, bool) else None, '')}</td>"
             f'<td class="n">{DASH if value is None else f"{value:.3g}".replace("-", "−")}</td>'
             f'<td class="n">{text(string(line.get("asked")), 60)}</td>'
-            f"<td>{_STATES.get(state if isinstance(state, bool) else None, '')}</td>"
             f'<td class="wide">{remark}</td></tr>'
         )
     return (
         '<div class="scroll" tabindex="0"><table><thead><tr><th scope="col">test</th>'
-        '<th scope="col" class="n">found</th><th scope="col" class="n">asked</th>'
-        '<th scope="col"></th><th scope="col"></th></tr></thead>'
+        '<th scope="col"></th><th scope="col" class="n">found</th>'
+        '<th scope="col" class="n">asked</th><th scope="col"></th></tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
         '<p class="how">Gain: by how much an attribute really changes when it is turned by one; 1 '
         "is as much as asked. Two meters read it from the pictures: a network of its own, and "

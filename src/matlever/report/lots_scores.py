@@ -168,8 +168,8 @@ def predicted_lots(scores: Mapping[str, Any], what: str) -> str:
     if not drawn:
         return ""
     return (
-        f"<figure>{drawn}<figcaption>Every lot as predicted by a network that never saw it."
-        "</figcaption></figure>"
+        f'<figure><div class="wide-plot" tabindex="0">{drawn}</div><figcaption>Every lot as '
+        "predicted by a network that never saw it.</figcaption></figure>"
         '<ul class="key"><li><i class="dot"></i>mean over its tiles, line: standard deviation of '
         'the tiles</li><li><i class="stroke" style="color:var(--orange)"></i>measured</li></ul>'
     )
@@ -190,8 +190,8 @@ def lot_errors(scores: Mapping[str, Any], what: str) -> str:
         "Root mean square error over the tiles of each lot, lots never seen.",
     )
     return (
-        f"<figure>{bars}<figcaption>Error of the tiles of each lot, largest first."
-        "</figcaption></figure>"
+        f'<figure><div class="wide-plot" tabindex="0">{bars}</div><figcaption>Error of the tiles '
+        "of each lot, largest first.</figcaption></figure>"
         if bars
         else ""
     )

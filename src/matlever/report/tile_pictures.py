@@ -38,6 +38,8 @@ margin:1rem 0}
 .side{display:flex;flex-wrap:wrap;gap:.5rem 2rem;align-items:flex-start}
 .side .plot{flex:0 1 340px;min-width:15rem}
 .pale{opacity:.5}
+.wide-plot{overflow-x:auto}
+.wide-plot .plot{min-width:40rem}
 """
 
 
