@@ -166,7 +166,7 @@ def test_everything_is_written_and_drawn(
     rows = pd.read_csv(tmp_path / "out" / "perovskites.csv")
     assert len(rows) == 205
     assert rows["formula"].is_unique
-    assert len(found["sentences"]) == 5
+    assert len(found["sentences"]) == 6
     page = render_perovskites(found)
     assert "SrTiO3" in page
     assert page.count("<svg") == 2

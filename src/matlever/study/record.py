@@ -55,7 +55,7 @@ def study_command(settings: StudySettings) -> str:
     standard = kind_of(settings).settled(StudySettings(file=settings.file))
     for name, option in _OPTIONS.items():
         value = getattr(settings, name)
-        if value == getattr(standard, name):
+        if value is None or value == getattr(standard, name):
             continue
         if isinstance(value, bool):
             words.append(f"--{option}" if value else f"--no-{option}")
