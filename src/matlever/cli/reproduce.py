@@ -132,12 +132,12 @@ def reproduce(
     backward explanation), on simulated lots; about 25 minutes on two cores.
 
     elemnet: formation energies from element fractions alone, beside published figures on the same
-    split; learning curve, held-out chemical systems, what the layers know; about an hour.
+    split; learning curve, held-out chemical systems, what the layers know; about 20 minutes.
 
     cgcnn: crystal graph networks on 7,572 perovskites: with and without gate, contributions of
     sites, with the composition alone; about 20 minutes.
 
-    perovskites: formation energies of oxide perovskites from two descriptors of each site.
+    perovskites: formation energies of oxide perovskites from two descriptors of each site; a minute.
     """
     from matlever.cli.console import progress_display
 
