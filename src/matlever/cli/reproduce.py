@@ -137,7 +137,7 @@ def reproduce(
     cgcnn: crystal graph networks on 7,572 perovskites: with and without gate, contributions of
     sites, with the composition alone; about 20 minutes.
 
-    perovskites: formation energies of oxide perovskites from two descriptors of each site; a minute.
+    perovskites: formation energies of oxide perovskites from two descriptors of a site; a minute.
     """
     from matlever.cli.console import progress_display
 

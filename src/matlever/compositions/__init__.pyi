@@ -1,12 +1,16 @@
 from ._weights import atomic_to_weight as atomic_to_weight
 from ._weights import weight_to_atomic as weight_to_atomic
 from .compositions import Compositions as Compositions
+from .editor import CompositionEditor as CompositionEditor
+from .editor import SubstitutionEditor as SubstitutionEditor
 from .elements import ELEMENTS as ELEMENTS
 from .elements import element_properties as element_properties
 from .elemnet import ELEMNET_ELEMENTS as ELEMNET_ELEMENTS
 from .elemnet import ElemNet as ElemNet
 from .elemnet_regressor import ElemNetRegressor as ElemNetRegressor
 from .encoder import CompositionEncoder as CompositionEncoder
+from .enumeration import CompositionSpace as CompositionSpace
+from .enumeration import enumerate_compositions as enumerate_compositions
 from .features import magpie_features as magpie_features
 from .features import magpie_imputed as magpie_imputed
 from .features import magpie_names as magpie_names
@@ -21,8 +25,4 @@ from .read import read_compositions as read_compositions
 from .screening import Screening as Screening
 from .screening import ScreeningEstimate as ScreeningEstimate
 from .screening import estimate_screening as estimate_screening
-from .enumeration import CompositionSpace as CompositionSpace
-from .enumeration import enumerate_compositions as enumerate_compositions
 from .screening import screen as screen
-from .editor import CompositionEditor as CompositionEditor
-from .editor import SubstitutionEditor as SubstitutionEditor
