@@ -40,8 +40,14 @@ class PredictingElemNet:
     n_features_in_: int
     elements: tuple[str, ...] | None
     mc_samples: int
+    n_members: int
     precision: Precision
     _fit_seed: int
+
+    @property
+    def has_std(self) -> bool:
+        """Whether standard deviations say anything: one network without dropout has no spread."""
+        return self.n_members > 1 or self.mc_samples > 0
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict the targets as the mean over the members.

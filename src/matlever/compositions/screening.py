@@ -19,7 +19,7 @@ from matlever.compositions.elements import ELEMENTS
 from matlever.compositions.enumeration import CompositionSpace, enumerate_compositions
 from matlever.compositions.hull import ConvexHull
 from matlever.exceptions import SettingsError
-from matlever.knobs import as_predictor
+from matlever.knobs import as_predictor, gives_std
 
 __all__ = [
     "Screening",
@@ -209,6 +209,11 @@ def _job(
     if not isinstance(space, CompositionSpace):
         raise SettingsError(
             f"screen needs a space from enumerate_compositions, not a {type(space).__name__}."
+        )
+    if uncertainty and not gives_std(as_predictor(predictor)):
+        raise SettingsError(
+            "The model gives no standard deviation: fit several members (n_members=5), or screen "
+            "without uncertainty."
         )
     if hull is not None:
         if hull.elements != ELEMENTS:

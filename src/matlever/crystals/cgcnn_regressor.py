@@ -314,6 +314,11 @@ class CGCNNRegressor(RegressorMixin, BaseEstimator):
 
     # -- predicting -------------------------------------------------------------------------------
 
+    @property
+    def has_std(self) -> bool:
+        """Whether standard deviations say anything: one network alone has no spread."""
+        return self.n_members > 1
+
     def predict(self, X: Crystals | CrystalGraphs, return_std: bool = False) -> Any:
         """Predict the properties as the mean over the members.
 
