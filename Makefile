@@ -39,6 +39,9 @@ reproduce: $(INSTALLED)
 	$(BIN)/matlever reproduce nanorods --out out/nanorods
 	$(BIN)/matlever reproduce green-lime --out out/green-lime
 	$(BIN)/matlever reproduce sem --out out/sem
+	$(BIN)/matlever reproduce elemnet --out out/elemnet
+	$(BIN)/matlever reproduce cgcnn --out out/cgcnn
+	$(BIN)/matlever reproduce perovskites --out out/perovskites
 
 ## The editor of simulated micrographs that ships with the package, made again (about 80 minutes of one core).
 demo-editor: $(INSTALLED)
@@ -56,6 +59,9 @@ bench: $(INSTALLED)
 	$(ONE_THREAD) $(BIN)/python benchmarks/micrographs.py
 	$(ONE_THREAD) $(BIN)/python benchmarks/lots.py
 	$(ONE_THREAD) $(BIN)/python benchmarks/editors.py
+	$(ONE_THREAD) $(BIN)/python benchmarks/compositions.py
+	$(ONE_THREAD) $(BIN)/python benchmarks/crystals.py
+	$(ONE_THREAD) $(BIN)/python benchmarks/studies.py
 
 nightly: $(INSTALLED)
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2

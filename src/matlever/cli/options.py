@@ -14,12 +14,15 @@ __all__ = [
     "reading_options",
     "study_options",
     "table_options",
+    "together",
 ]
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def _together(*options: Decorator) -> Decorator:
+def together(*options: Decorator) -> Decorator:
+    """Return a decorator that adds options in their order."""
+
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         for option in reversed(options):
             command = option(command)
@@ -30,7 +33,7 @@ def _together(*options: Decorator) -> Decorator:
 
 force_option = click.option("--force", is_flag=True, help="Replace what stands there.")
 
-reading_options = _together(
+reading_options = together(
     click.option("--decimal", type=click.Choice([".", ","]), help="Decimal mark; default: found."),
     click.option("--delimiter", help="Character between columns; default: found."),
     click.option("--sheet", help="Sheet of a workbook; default: the first."),
@@ -38,7 +41,7 @@ reading_options = _together(
 )
 """How to read a file."""
 
-table_options = _together(
+table_options = together(
     click.option(
         "--target",
         "-t",
@@ -82,7 +85,7 @@ table_options = _together(
 )
 """What a table holds and how to read it."""
 
-knob_options = _together(
+knob_options = together(
     click.option(
         "--fix",
         "--hold",
@@ -123,7 +126,7 @@ goal_option = click.option(
     help="What is wanted: a number, 10..20, 10.. (at least), ..20 (at most), max or min.",
 )
 
-study_options = _together(
+study_options = together(
     goal_option,
     knob_options,
     click.option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from matlever.cli.errors import guarded, printable
-from matlever.cli.options import _together as together
+from matlever.cli.options import together
 from matlever.exceptions import DataError, SettingsError
 
 if TYPE_CHECKING:
