@@ -136,7 +136,7 @@ def change(
     elif not as_json:
         from matlever.cli.advice_tables import print_changes
 
-        print_changes(found)
+        print_changes(found, chosen.row_names)
 
 
 @click.command("next")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,15 +24,19 @@ _MOST_ROWS = 20
 _MOST_LINES = 60
 
 
-def print_explained(found: Answered) -> None:
-    """Print, row by row, the weights of the knobs with their spread and fidelity."""
+def print_explained(found: Answered, names: Mapping[str, str] | None = None) -> None:
+    """Print, row by row, the weights of the knobs with their spread and fidelity.
+
+    Rows are called by their `names`, where they have some.
+    """
     out = standard_output()
     for column, answer in zip(found.targets, found.answers, strict=True):
         plain = answer.to_dict()
         out.print(f"\n{printable(column.label)}: change per standard deviation of the knob")
         for place, row in enumerate(plain["rows"][:_MOST_ROWS]):
             predicted = with_unit(plain["prediction"][place], column.unit)
-            out.print(f"\nrow {row}, predicted {printable(predicted)}{_fidelity(plain, place)}")
+            which = printable(named_row(row, names))
+            out.print(f"\n{which}, predicted {printable(predicted)}{_fidelity(plain, place)}")
             grid = text_grid("knob", "setting", "weight", "± spread", "per unit of the knob")
             weights = np.array(plain["slope_standardised"][place], dtype=float)
             order = np.argsort(-np.abs(weights), kind="stable")
@@ -134,21 +138,28 @@ def print_suggested(found: Suggestions, dates: Collection[str] = ()) -> None:
             out.print(printable(f"At a limit: {limit}."))
 
 
-def print_changes(changes: Changes) -> None:
+def named_row(row: object, names: Mapping[str, str] | None) -> str:
+    """Return what a row is called: its number, and the name that the data give it."""
+    name = (names or {}).get(str(row))
+    return f"row {row} ({name})" if name else f"row {row}"
+
+
+def print_changes(changes: Changes, names: Mapping[str, str] | None = None) -> None:
     """Print, row by row, what to change and what that leads to, also for the other targets."""
     out = standard_output()
     plain = changes.to_dict()
     for row in plain["rows"][:_MOST_ROWS]:
         for place, answer in enumerate(row["answers"]):
             which = f", answer {place + 1}" if len(row["answers"]) > 1 else ""
-            out.print(printable(f"\nrow {row['row']}{which}: {answer['sentence']}"))
+            called = named_row(row["row"], names)
+            out.print(printable(f"\n{called}{which}: {answer['sentence']}"))
             beside = [
                 f"{other['target']} {number(other['before'])} -> {number(other['after'])}"
                 for other in answer["others"]
             ]
             if beside:
                 out.print(printable(f"  beside: {', '.join(beside)}"))
-            out.print(printable(f"  nearest known row: {answer['nearest']}"))
+            out.print(printable(f"  nearest known row: {named_row(answer['nearest'], names)[4:]}"))
     if len(plain["rows"]) > _MOST_ROWS:
         left = len(plain["rows"]) - _MOST_ROWS
         out.print(f"... and {left} more rows; --out FILE.csv writes all of them.")

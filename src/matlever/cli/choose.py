@@ -179,6 +179,11 @@ class Chosen:
         return {column.name for column in self.study.model.inputs if column.kind == "date"}
 
     @property
+    def row_names(self) -> dict[str, str]:
+        """What rows of the study are called, by their number; empty for a table."""
+        return dict((self.study.results.get("data") or {}).get("row_names") or {})
+
+    @property
     def seed(self) -> int:
         """Seed of the study."""
         seed = self._settings.get("seed")

@@ -75,7 +75,7 @@ def explain(
     elif not as_json:
         from matlever.cli.advice_tables import print_explained
 
-        print_explained(found)
+        print_explained(found, chosen.row_names)
 
 
 @click.command()
