@@ -89,7 +89,7 @@ def calibrate_flow_editor(
             "The meter sees none of the attributes in these tiles (slopes "
             f"{np.diag(seen).round(2).tolist()}), so edits cannot be calibrated with it."
         )
-    chosen = tiles.spread_over_lots(n_tiles, np.random.default_rng([random_state, 41]))
+    chosen = _drawn_alike(tiles, n_tiles, random_state)
     k, total = len(tiles.names), len(guidances) + 2
     found: list[float] = []
     for i, guidance in enumerate(guidances):
@@ -151,6 +151,20 @@ def reading_slopes(tiles: Tiles, meter: AttributeMeter, most: int = 2000) -> Arr
     given = np.column_stack([some.attributes, np.ones(len(some))])
     slopes: Array = np.linalg.lstsq(given, read, rcond=None)[0][:-1].T
     return slopes
+
+
+def _drawn_alike(tiles: Tiles, n: int, random_state: int) -> Tiles:
+    """Return up to n tiles, of each lot alike many.
+
+    Not :meth:`Tiles.spread_over_lots`: the packaged editor was calibrated with these draws, and
+    must come out the same when it is made again.
+    """
+    order = np.random.default_rng([random_state, 41]).permutation(len(tiles))
+    turn = np.empty(len(tiles), dtype=int)
+    for lot in np.unique(tiles.lot):
+        members = order[tiles.lot[order] == lot]
+        turn[members] = np.arange(len(members))
+    return tiles[np.sort(order[np.argsort(turn[order], kind="stable")][:n])]
 
 
 def _solved(slopes: Array, readings: Array) -> Array:
