@@ -206,6 +206,7 @@ def test_sweep_turns_one_knob_or_two_and_draws_them(study_folder, tmp_path):
     assert "SIMULATED DATA" in page.read_text()
 
 
+@pytest.mark.slow
 def test_change_finds_the_least_change_within_limits_and_says_what_blocks(study_folder, tmp_path):
     found = run_json("change", str(study_folder), "--goal", "length=40..50", "--row", "7")
     (row,) = found["rows"]
@@ -235,6 +236,7 @@ def test_change_finds_the_least_change_within_limits_and_says_what_blocks(study_
     assert {"row", "reached", "cost", "width", "nearest"} <= set(pd.read_csv(table).columns)
 
 
+@pytest.mark.slow
 def test_next_suggests_experiments_towards_goals_from_pools_and_beside_pending_runs(
     study_folder, tmp_path
 ):

@@ -24,6 +24,8 @@ from matlever.report import (
 )
 from matlever.report.style import COLOURS
 
+pytestmark = pytest.mark.slow  # whole studies, or pages of them
+
 NAMES = ["nanorods", "photo", "hot_injection", "nasty", "reproduction"]
 TAGS = frozenset(
     """html head meta title style body div nav a button main header section h1 h2 h3 h4 p b i ul

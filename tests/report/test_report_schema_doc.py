@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from matlever.study import run_study, study_settings
 from matlever.study.kinds import kind_of
+
+pytestmark = pytest.mark.slow  # whole studies, or pages of them
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "results.md"
 FREE = ("settings", "libraries", "row_names")  # Their entries are named by the study.

@@ -7,6 +7,8 @@ import pytest
 from matlever.report import render_report
 from matlever.study import load_study, run_study
 
+pytestmark = pytest.mark.slow  # whole studies, or pages of them
+
 OPTIONS = {"folds": 3, "repeats": 1, "three_numbers": False}
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from matlever.study import StudySettings, run_study
 
+pytestmark = pytest.mark.slow  # whole studies, or pages of them
+
 PAGE = (Path(__file__).parents[2] / "docs" / "advice.md").read_text(encoding="utf-8")
 
 

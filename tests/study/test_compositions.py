@@ -16,6 +16,8 @@ from matlever.study import load_study, run_study, study_settings
 from matlever.study.kinds import kind_of
 from matlever.study.kinds.compositions import SYSTEM
 
+pytestmark = pytest.mark.slow  # whole studies, or pages of them
+
 WEIGHTS = {"Fe": 1.0, "Co": 3.0, "Ni": 5.0, "Al": -4.0}
 
 

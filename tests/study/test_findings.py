@@ -7,6 +7,8 @@ import pytest
 from matlever.exceptions import NotEnoughDataError, SettingsError, StudyError
 from matlever.study import load_study, run_study
 
+pytestmark = pytest.mark.slow  # whole studies, or pages of them
+
 
 def noise_table(path, seed, n=28):
     random = np.random.default_rng(seed)
