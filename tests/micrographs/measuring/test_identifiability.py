@@ -10,6 +10,7 @@ from sklearn.linear_model import LinearRegression
 
 from matlever.exceptions import DataError, NotEnoughDataError
 from matlever.micrographs import identifiability, lot_texture
+from matlever.micrographs.measuring.identifiability import _flags, _pairs
 from matlever.micrographs.measuring.lot_texture import leave_lots_out
 from matlever.micrographs.simulate import simulate_sem
 from matlever.micrographs.simulate.lots import _expert, _lot_attributes
@@ -157,3 +158,12 @@ def test_simulated_lots_are_flagged_when_and_only_when_they_are_confounded(seed)
         lots = simulate_sem(30, 16, 64, confounding=confounding, random_state=seed)
         found = identifiability(lots.table[list(lots.attribute_names)], lot_texture(lots.tiles))
         assert found.unclear == expected, found
+
+
+def test_neither_of_a_pair_is_named_where_the_pictures_rather_show_the_one_that_would_be_hidden():
+    names, correlation = ("size", "facetness"), np.array([[1.0, -0.8], [-0.8, 1.0]])
+    for own, flagged in (((0.5, -0.3), ("facetness",)), ((-0.5, -0.3), ("size", "facetness"))):
+        pairs = _pairs(names, correlation, np.array(own), 10)
+        seen = np.array([0.94, 0.14])
+        found = _flags(names, 10, np.array([True, True]), pairs, np.ones(2), seen, np.array(own))
+        assert tuple(found) == flagged

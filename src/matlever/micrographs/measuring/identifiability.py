@@ -160,9 +160,11 @@ def identifiability(
 
     Notes
     -----
-    A pair is flagged from ``|r| >= 0.5``; an attribute also when the others together tell half of
-    it (an inflation of 2), when it is the same in all lots, or when the pictures of lots left out
-    tell less than a tenth of its variance. Features are related to attributes by a ridge regression
+    A pair is flagged from ``|r| >= 0.5``: both of it, where the pictures show nothing of what is
+    an attribute's own and rather show the other one. An attribute is flagged also when the others
+    together tell half of it (an inflation of 2), when it is the same in all lots, or when the
+    pictures of lots left out tell less than a tenth of its variance. Features are related to
+    attributes by a ridge regression
     of standardised columns, its penalty chosen within the lots that were not left out.
 
     Examples
@@ -200,7 +202,7 @@ def identifiability(
         scores = np.array([r2(targets[:, i], found[:, i]) for i in range(targets.shape[1])])
         picture[at], of_own[at] = scores[: len(at)], scores[len(at) :]
     pairs = _pairs(names, correlation, of_own, n)
-    flags = _flags(names, n, varies, pairs, inflation, picture)
+    flags = _flags(names, n, varies, pairs, inflation, picture, of_own)
     return Identifiability(names, n, correlation, inflation, picture, of_own, pairs, flags)
 
 
@@ -251,17 +253,19 @@ def _flags(
     pairs: tuple[ConfoundedPair, ...],
     inflation: Array,
     picture: Array,
+    own_r2: Array,
 ) -> dict[str, str]:
     """Return a sentence for each attribute that is not to be named as a cause."""
     why: dict[str, str] = {}
-    score = dict(zip(names, picture, strict=True))
+    score, own = (dict(zip(names, of, strict=True)) for of in (picture, own_r2))
     for pair in pairs:
         together = "falls" if pair.r < 0 else "rises"
         told = (
             f"{{}} cannot be told from {{}} in these {n} lots, r = {_signed(pair.r)}: where one "
             f"rises, the other {together}."
         )
-        if math.isnan(score[pair.clear]):
+        undecided = own[pair.clear] < _UNSEEN and score[pair.clear] < score[pair.unclear]
+        if math.isnan(score[pair.clear]) or undecided:
             for one, other in ((pair.clear, pair.unclear), (pair.unclear, pair.clear)):
                 why.setdefault(one, told.format(one, other))
             continue
