@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 from matlever.compositions import ELEMENTS, CompositionEncoder, Compositions, parse_formulas
-from matlever.compositions.encoder import FRACTION
+from matlever.compositions.encoder import FRACTION, element_of
 from matlever.compositions.restore import restore
 from matlever.exceptions import DataError, Fault, ModelFileError, SettingsError
 from matlever.knobs import KnobSpace, TableEditor
@@ -36,6 +36,7 @@ __all__ = ["SYSTEM", "CompositionKind"]
 
 # Name of a group that stands for no column: all compositions of the same elements.
 SYSTEM = "chemical system"
+COMPOSITION = "composition"
 _MOST_NAMED = 20_000
 _SMALL_ROWS = 1000  # above, the Gaussian processes of the blend take too long
 _DIGITS = 12  # of a fraction: equal compositions must be equal rows
@@ -82,7 +83,15 @@ class CompositionKind(TableKind):
             rows=table.rows.tolist(),
         )
         self._note(table, column, found)
-        return _expanded(table, column, found, by_system)
+        expanded = _expanded(table, column, found)
+        if by_system:
+            return _grouped(expanded, SYSTEM, found.systems)
+        # With other inputs, equal compositions are not equal rows: they are held out together all
+        # the same, unless the user names what is held out.
+        alone = [one for one in table.input_columns if one is not column]
+        if alone and settings.group is None:
+            return _grouped(expanded, COMPOSITION, found.formulas)
+        return expanded
 
     def _column(self, table: Table) -> Column:
         for column in table.columns:
@@ -119,6 +128,8 @@ class CompositionKind(TableKind):
             replace(
                 mixture, max_parts=min(self._most_parts or len(mixture.names), len(mixture.names))
             )
+            if all(map(element_of, mixture.names))  # not another mixture of the table
+            else mixture
             for mixture in space.mixtures
         ]
         return TableEditor(
@@ -232,7 +243,7 @@ def _rounded(fractions: np.ndarray[Any, np.dtype[np.float64]]) -> Any:
     return np.round(fractions, _DIGITS)
 
 
-def _expanded(table: Table, formula: Column, found: Compositions, by_system: bool) -> Table:
+def _expanded(table: Table, formula: Column, found: Compositions) -> Table:
     """Return the table with fractions of elements in place of the formulas."""
     fractions = _rounded(found.fractions)
     varied = np.flatnonzero(np.ptp(fractions, axis=0) > 0)
@@ -272,17 +283,23 @@ def _expanded(table: Table, formula: Column, found: Compositions, by_system: boo
     )
     total = float(1.0 - fractions[0, constant].sum())
     mixtures = (*table.mixtures, Mixture(tuple(cells), total)) if len(cells) > 1 else table.mixtures
-    if by_system:
-        systems = pd.Series(found.systems, index=frame.index, name=SYSTEM, dtype="str")
-        frame[SYSTEM] = systems
-        columns.append(
-            Column(
-                SYSTEM,
-                SYSTEM,
-                kind="group",
-                role="group",
-                n_distinct=systems.nunique(),
-                levels=tuple(sorted(systems.unique())),
-            )
-        )
     return replace(table, columns=tuple(columns), frame=frame, mixtures=mixtures)
+
+
+def _grouped(table: Table, name: str, values: Sequence[str]) -> Table:
+    """Return the table with a group that stands for no column of the file."""
+    taken = {column.name for column in table.columns}
+    while name in taken:
+        name += " group"
+    group = pd.Series(values, index=table.frame.index, name=name, dtype="str")
+    column = Column(
+        name,
+        name,
+        kind="group",
+        role="group",
+        n_distinct=int(group.nunique()),
+        levels=tuple(sorted(group.unique())),
+    )
+    return replace(
+        table, columns=(*table.columns, column), frame=table.frame.assign(**{name: group})
+    )
